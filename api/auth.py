@@ -1,0 +1,164 @@
+"""`/auth`: registering, signing in and out, fresh tokens, API keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import marshmallow as ma
+from flask import Response, request
+from flask_smorest import Blueprint
+
+from api.answers import success
+from api.context import services, who
+from api.fields import Body, Line
+from api.security import clear_cookies, end_session, identify, issue_access_token, issue_tokens
+from api.security import signed_in as signed_in_only
+from dinsight import accounts
+from dinsight.accounts import Identity
+from dinsight.errors import NotSignedIn, RegistrationClosed, WrongPassword
+from dinsight.models import ApiKey
+
+blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Signing in")
+
+
+class Registration(Body):
+    email = Line(required=True)
+    password = ma.fields.String(required=True)
+    full_name = Line(load_default="")
+
+
+class SignIn(Body):
+    email = Line(required=True)
+    password = ma.fields.String(required=True)
+    remember_me = ma.fields.Boolean(load_default=False)
+
+
+class Refresh(Body):
+    refresh_token = ma.fields.String(load_default=None, allow_none=True)
+
+
+class KeyName(Body):
+    name = Line(required=True)
+
+
+@blueprint.route("/register", methods=["POST"])
+@blueprint.arguments(Registration)
+def register(body: dict[str, Any]) -> Response:
+    """Make an account, where the server lets strangers do so."""
+    if not services().settings.registration_open:
+        raise RegistrationClosed()
+    with services().sessions.begin() as session:
+        user = accounts.register(
+            session, body["email"], body["password"], full_name=body["full_name"]
+        )
+        accounts.audit(session, "register", user_id=user.id)
+        data = {key: getattr(user, key) for key in ("id", "email", "full_name", "role")}
+    return success({"user": data}, 201)
+
+
+@blueprint.route("/login", methods=["POST"])
+@blueprint.arguments(SignIn)
+def login(body: dict[str, Any]) -> Response:
+    """Sign in with e-mail address and password."""
+    identity = sign_in(body["email"], body["password"])
+    access, refresh = issue_tokens(identity)
+    return success(
+        {
+            "access_token": access,
+            "refresh_token": refresh,
+            "token_type": "Bearer",
+            "expires_in": services().settings.access_token_hours * 3600,
+            "user": profile(identity),
+        }
+    )
+
+
+@blueprint.route("/refresh", methods=["POST"])
+def refresh() -> Response:
+    """A fresh access token for a refresh token, in the body or as bearer."""
+    body = request.get_json(silent=True) if request.is_json else None
+    given = body.get("refresh_token") if isinstance(body, dict) else None
+    if given is not None:
+        if not isinstance(given, str):
+            raise NotSignedIn()
+        request.environ["HTTP_AUTHORIZATION"] = f"Bearer {given}"
+    identity = identify(["headers"], refresh=True)
+    return success(
+        {
+            "access_token": issue_access_token(identity),
+            "token_type": "Bearer",
+            "expires_in": services().settings.access_token_hours * 3600,
+        }
+    )
+
+
+@blueprint.route("/logout", methods=["POST"])
+@signed_in_only
+def logout() -> Response:
+    """End this sign-in: its access and refresh tokens are dead at once, everywhere."""
+    end_session(who())
+    answer = success({"message": "Signed out."})
+    clear_cookies(answer)
+    return answer
+
+
+@blueprint.route("/keys", methods=["GET"])
+@signed_in_only
+def list_keys() -> Response:
+    """Your API keys, without the keys themselves."""
+    with services().sessions() as session:
+        keys = [describe_key(key) for key in accounts.list_keys(session, who().id)]
+    return success({"keys": keys})
+
+
+@blueprint.route("/keys", methods=["POST"])
+@signed_in_only
+@blueprint.arguments(KeyName)
+def make_key(body: dict[str, Any]) -> Response:
+    """A new API key for a machine sender; this answer is the only one that shows it."""
+    with services().sessions.begin() as session:
+        row, key = accounts.make_key(session, who().id, body["name"])
+        accounts.audit(session, "key.make", user_id=who().id, subject=row.name)
+        data = describe_key(row) | {"key": key}
+    return success(data, 201)
+
+
+@blueprint.route("/keys/<int:key_id>", methods=["DELETE"])
+@signed_in_only
+def revoke_key(key_id: int) -> Response:
+    """Revoke an API key, at once."""
+    with services().sessions.begin() as session:
+        accounts.revoke_key(session, who().id, key_id, services().now())
+        accounts.audit(session, "key.revoke", user_id=who().id, subject=str(key_id))
+    return success({"id": key_id})
+
+
+def sign_in(email: str, password: str) -> Identity:
+    """The user whose password this is; both outcomes are noted in the audit table."""
+    try:
+        with services().sessions.begin() as session:
+            identity = accounts.sign_in(session, email, password)
+            accounts.audit(session, "sign-in", user_id=identity.id)
+    except WrongPassword:
+        with services().sessions.begin() as session:
+            accounts.audit(session, "sign-in.refused", user_id=None, subject=email[:254])
+        raise
+    return identity
+
+
+def profile(identity: Identity) -> dict[str, Any]:
+    return {
+        "id": identity.id,
+        "email": identity.email,
+        "full_name": identity.full_name,
+        "role": identity.role,
+    }
+
+
+def describe_key(key: ApiKey) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "created_at": key.created_at,
+        "last_used_at": key.last_used_at,
+    }

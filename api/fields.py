@@ -1,0 +1,49 @@
+"""How bodies and queries are read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import marshmallow as ma
+from flask import request
+
+from dinsight.errors import InvalidRequest
+from dinsight.streams import DEFAULT, NAME
+
+MOST = 2**53
+
+
+class Body(ma.Schema):
+    """A JSON body. A field that is not in the contract, `owner_id` say, has no effect."""
+
+    class Meta:
+        unknown = ma.EXCLUDE
+
+
+class Line(ma.fields.String):
+    """A line of text: no control characters."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, *args, **kwargs)
+        if any(ord(character) < 32 for character in text):
+            raise ma.ValidationError("It holds a control character.")
+        return text
+
+
+def stream_name(body: dict[str, Any] | None = None) -> str:
+    """The stream that a request names, in body, query or form; left out, it is `default`."""
+    given = (body or {}).get("stream") or request.args.get("stream") or request.form.get("stream")
+    name = given or DEFAULT
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise InvalidRequest("A stream's name has 1 to 64 letters, digits, blanks or any of _.:+-")
+    return name
+
+
+def whole(name: str, default: int, *, low: int = 0, clamp: int = MOST) -> int:
+    """A whole number of the query; above `clamp` it is taken as `clamp`. Raises InvalidRequest."""
+    text = request.args.get(name)
+    if text is None or text == "":
+        return default
+    if not text.isascii() or not text.isdecimal() or int(text[:20]) < low:
+        raise InvalidRequest(f"{name} must be a whole number of at least {low}.")
+    return min(int(text[:20]), clamp)

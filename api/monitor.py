@@ -1,0 +1,92 @@
+"""`/monitor`: batches in, points out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flask import Response, request
+from flask_smorest import Blueprint
+
+from api.answers import dumps, plain, success
+from api.baselines import ID
+from api.context import services, who
+from api.fields import MOST, stream_name, whole
+from api.security import signed_in
+from dinsight import feed
+from dinsight.errors import InvalidReadings, InvalidRequest
+from dinsight.ingest import Incoming, ingest
+
+blueprint = Blueprint("monitor", __name__, url_prefix="/monitor", description="Monitor points")
+
+
+@blueprint.route(f"/{ID}", methods=["POST"])
+@signed_in
+def post_batch(baseline_id: int) -> Response:
+    """Place and store a batch: a CSV of one or more rows in the field `file`, all or nothing.
+
+    With an `Idempotency-Key` a batch that is sent again is stored once and answered as before.
+    """
+    file = request.files.get("file")
+    if file is None:
+        raise InvalidReadings("No file was sent: send a CSV file in the field `file`.")
+    incoming = Incoming(
+        content=file.read(),
+        source=(file.filename or "")[:200].replace("\0", ""),
+        stream=stream_name(),
+        key=request.headers.get("Idempotency-Key"),
+        epoch=_epoch(request.form.get("epoch")),
+    )
+    with services().sessions.begin() as session:
+        answer = ingest(
+            session,
+            who(),
+            baseline_id,
+            incoming,
+            limits=services().limits,
+            now=services().now(),
+        )
+    return success(answer)
+
+
+@blueprint.route(f"/{ID}", methods=["GET"])
+@signed_in
+def get_points(baseline_id: int) -> Response:
+    """All points of a stream as a bare array, in order, streamed."""
+    values = request.args.get("values", "1") != "0"
+    start, most = whole("after", 0), whole("limit", MOST)
+    session = services().sessions()
+    try:
+        points = feed.rows(
+            session, who(), baseline_id, stream_name(), start=start, limit=most, values=values
+        )
+    except BaseException:
+        session.close()
+        raise
+    response = Response(_array(points), mimetype="application/json")
+    response.call_on_close(session.close)
+    return response
+
+
+@blueprint.route(f"/{ID}/coordinates", methods=["GET"])
+@signed_in
+def get_coordinates(baseline_id: int) -> Response:
+    """The places of all points of a stream, as columns, without the envelope."""
+    with services().sessions() as session:
+        return plain(feed.coordinates(session, who(), baseline_id, stream_name()))
+
+
+def _array(items: Iterator[dict[str, object]]) -> Iterator[bytes]:
+    yield b"["
+    separator = b""
+    for item in items:
+        yield separator + dumps(item)
+        separator = b","
+    yield b"]"
+
+
+def _epoch(text: str | None) -> int | None:
+    if text is None or text == "":
+        return None
+    if not text.isascii() or not text.isdecimal() or len(text) > 9:
+        raise InvalidRequest("epoch must be the number that was last received.")
+    return int(text)

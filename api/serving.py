@@ -1,0 +1,96 @@
+"""Serving the WSGI app with uvicorn, and telling when it answers."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from a2wsgi import WSGIMiddleware
+from flask import Flask
+
+from dinsight.errors import DinsightError
+from dinsight.settings import Settings
+
+SWITCH_SECONDS = 0.0002
+DRAIN_SECONDS = 10
+KEEP_ALIVE_SECONDS = 75
+POLL_SECONDS = 0.05
+
+
+class PortTaken(DinsightError):
+    """The port is in use."""
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The listening socket; raises PortTaken, saying which setting to change."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise PortTaken(
+            f"Cannot listen on {settings.host} port {settings.port} ({error.strerror}): "
+            "stop what uses it, or set DINSIGHT_PORT or DINSIGHT_HOST."
+        ) from error
+    listener.listen(1024)
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """The address that a browser on this machine opens."""
+    host, port = listener.getsockname()[:2]
+    if host in {"127.0.0.1", "::1", "0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
+        host = "localhost"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def serve(
+    server: Flask,
+    listener: socket.socket,
+    settings: Settings,
+    on_ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until SIGINT or SIGTERM, then finish the requests under way and return."""
+    # Beside a busy thread an answer took 21 ms with the default of 5 ms, 2.6 ms with this.
+    sys.setswitchinterval(SWITCH_SECONDS)
+    config = uvicorn.Config(
+        WSGIMiddleware(server, workers=settings.threads),
+        interface="asgi3",
+        lifespan="off",
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    web = uvicorn.Server(config)
+    with _watching(web, on_ready):
+        web.run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def _watching(web: uvicorn.Server, on_ready: Callable[[], None]) -> Iterator[None]:
+    """Call `on_ready` in a thread of its own as soon as the server answers."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not (web.started or ended.is_set()):
+            time.sleep(POLL_SECONDS)
+        if web.started:
+            on_ready()
+
+    thread = threading.Thread(target=watch, name="ready", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()

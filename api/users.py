@@ -1,0 +1,20 @@
+"""`/users`: the signed-in user."""
+
+from __future__ import annotations
+
+from flask import Response
+from flask_smorest import Blueprint
+
+from api.answers import success
+from api.auth import profile as profile_of
+from api.context import who
+from api.security import signed_in
+
+blueprint = Blueprint("users", __name__, url_prefix="/users", description="The signed-in user")
+
+
+@blueprint.route("/profile", methods=["GET"])
+@signed_in
+def profile() -> Response:
+    """Who you are."""
+    return success(profile_of(who()))

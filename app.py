@@ -1,0 +1,214 @@
+"""D'insight: `python app.py` serves, `python app.py demo` adds a sample machine, `link` signs in.
+
+`app:server` is a plain WSGI application for any server that can run one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dash import Dash
+from flask import Flask
+
+import api
+import callbacks
+import layouts
+from api import security, serving
+from dinsight import accounts, database, first_run
+from dinsight.demonstration import Demonstration
+from dinsight.errors import DinsightError
+from dinsight.jobs import Runner, local_executor
+from dinsight.services import Services, limits
+from dinsight.settings import Settings, is_loopback
+from simulator import sample
+from simulator.__main__ import main as simulate
+
+SAMPLE_DELAY = "1.0"
+
+
+def create_app(services: Services) -> Dash:
+    """Wire the doors to the domain: the REST API, the sign-in rules, the pages."""
+    server = Flask("dinsight", static_folder=None)
+    api.register(server, services)
+    app = Dash(
+        "dinsight",
+        server=server,
+        title="D'insight",
+        update_title="",
+        assets_folder=str(Path(__file__).parent / "assets"),
+        index_string=layouts.INDEX,
+        serve_locally=True,
+        suppress_callback_exceptions=True,
+        csrf_token_name=security.CSRF_COOKIE,
+        csrf_header_name=security.CSRF_HEADER,
+    )
+    app.layout = layouts.shell()
+    callbacks.register(app, services)
+    return app
+
+
+@contextlib.contextmanager
+def open_services(settings: Settings) -> Iterator[Services]:
+    """The database and the jobs, running; stopped again at the end."""
+    connected = database.connect(settings)
+    try:
+        jobs = Runner(connected, limits(settings), lambda: local_executor(settings.home))
+        services = Services(settings, connected, jobs, first_run.secret_key(settings))
+        with services.sessions.begin() as session:
+            first_run.first_user(session, settings)
+        jobs.start()
+        try:
+            yield services
+        finally:
+            jobs.stop()
+    finally:
+        connected.close()
+
+
+def sign_in_link(services: Services, base: str) -> str:
+    """A fresh link that signs the first user in once, also kept in the data folder."""
+    with services.sessions.begin() as session:
+        user = first_run.first_user(session, services.settings)
+        token = accounts.make_link_token(session, user.id, services.now())
+    link = f"{base}/signin/link?token={token}"
+    first_run.private_write(services.settings.home / "sign_in_link", link + "\n")
+    return link
+
+
+def serve(settings: Settings, *, demonstrate: bool = False) -> None:
+    """Serve until Ctrl-C or SIGTERM; with `demonstrate` a sample machine streams as well."""
+    listener = serving.bind(settings)  # first, so that a taken port is said at once
+    base = serving.url_of(listener)
+    with contextlib.ExitStack() as stack:
+        stack.callback(listener.close)
+        say("Starting the database …")
+        services = stack.enter_context(open_services(settings))
+        app = create_app(services)
+        demo = Demonstration(services, say)
+        stack.callback(demo.stop)
+        stack.callback(ignore_signals)
+
+        def ready() -> None:
+            with services.sessions.begin() as session:
+                user = first_run.first_user(session, settings)
+                email = user.email
+                first_run.write_credentials(session, user, settings, f"{base}{api.PREFIX}")
+            if demonstrate:
+                demonstration(demo, settings, base)
+            say(f"\nD'insight runs at {base} (Ctrl-C stops it).")
+            say(f"Sign in as {email}, once, with this link:\n\n  {sign_in_link(services, base)}\n")
+            say("`python app.py link` prints a fresh one; a password is set on the account page.")
+
+        serving.serve(app.server, listener, settings, ready)
+
+
+def demonstration(demo: Demonstration, settings: Settings, base: str) -> None:
+    """Fit the sample baseline and start to stream where the last run ended."""
+    baseline_file, monitor_file = sample.write(settings.home / "samples")
+    baseline_id = demo.fit(baseline_file)
+    if baseline_id is None:
+        return
+    log_file = settings.home / "simulator.log"
+    demo.send(
+        *(sys.executable, __file__, "send-sample"),
+        *("--baseline-id", str(baseline_id), "--monitor-file", str(monitor_file)),
+        *("--delay", SAMPLE_DELAY, "--resume", "--loop", "--log-file", str(log_file)),
+        *("--api-url", f"{base}{api.PREFIX}"),
+    )
+    say(f"A sample machine streams to baseline {baseline_id}; its log is {log_file}.")
+
+
+def send_sample(arguments: list[str]) -> int:
+    """The demonstration's simulator, which ends when the server that started it does."""
+
+    def follow() -> None:
+        while sys.stdin.buffer.read(1):
+            pass
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=follow, daemon=True).start()
+    return simulate(arguments)
+
+
+def print_link(settings: Settings) -> None:
+    """Print a fresh sign-in link, whether or not the server runs."""
+    connected = database.connect(settings)
+    try:
+        services = Services(
+            settings,
+            connected,
+            Runner(connected, limits(settings), lambda: local_executor(settings.home)),
+            first_run.secret_key(settings),
+        )
+        host = "localhost" if is_loopback(settings.host) else settings.host
+        print(sign_in_link(services, f"http://{host}:{settings.port}"))
+    finally:
+        connected.close()
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def ignore_signals() -> None:
+    """The server is stopping: a second Ctrl-C must not leave half of it behind."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="app.py", description="D'insight, a machine-health monitor"
+    )
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("serve", help="serve (the default)")
+    commands.add_parser("demo", help="serve, with a sample machine that slowly fails")
+    commands.add_parser("link", help="print a fresh sign-in link for the first user")
+    commands.add_parser("send-sample", add_help=False)
+    options, rest = parser.parse_known_args(argv)
+    if options.command == "send-sample":
+        return send_sample(rest)
+    if rest:
+        parser.error(f"unknown: {' '.join(rest)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        settings = Settings.from_env()
+        logging.basicConfig(
+            level=settings.log_level.upper(),
+            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        )
+        if options.command == "link":
+            print_link(settings)
+        else:
+            serve(settings, demonstrate=options.command == "demo")
+    except DinsightError as error:
+        print(f"dinsight: {error.message}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        say("Stopped.")
+    return 0
+
+
+def __getattr__(name: str) -> Any:
+    """`server`, made when a WSGI server first asks for it and stopped with its process."""
+    if name != "server":
+        raise AttributeError(name)
+    stack = contextlib.ExitStack()
+    services = stack.enter_context(open_services(Settings.from_env()))
+    atexit.register(stack.close)
+    globals()["server"] = create_app(services).server
+    return globals()["server"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

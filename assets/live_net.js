@@ -1,0 +1,58 @@
+/* Failing calmly. Every callback goes out through `fetch`; one that fails comes back as an answer:
+
+   - a poll that fails arrives in the feed's Store as `{failed: status}`, on the one path that
+     every answer takes, so that the reducer alone decides what to show and when to try again;
+   - anything else that fails says so in a sentence and changes nothing;
+   - an ended sign-in leads to the sign-in page and back. */
+(function () {
+  "use strict";
+
+  const CALLBACK = "_dash-update-component";
+  const POLL = '"output":"live-feed.data"';
+  const OPEN = "live-view.data";
+  const TIMEOUT_MS = 10000;
+  const original = window.fetch;
+  let leaving = false;
+
+  window.fetch = function (resource, options) {
+    const url = typeof resource === "string" ? resource : resource.url;
+    if (!url.includes(CALLBACK)) return original.call(window, resource, options);
+    const body = String((options && options.body) || "");
+    const poll = body.includes(POLL);
+    return original
+      .call(window, resource, { ...options, signal: poll ? AbortSignal.timeout(TIMEOUT_MS) : null })
+      .then(
+        (answer) => (answer.ok ? answer : refused(answer.status, poll, body)),
+        () => refused(0, poll, body),
+      );
+  };
+
+  /** What the caller gets in place of a failed answer; status 0 is no answer at all. */
+  function refused(status, poll, body) {
+    if (status === 401) leave();
+    if (poll) return answerOf({ "live-feed": { data: { failed: status, at: Date.now() } } });
+    if (body.includes(OPEN)) document.dispatchEvent(new CustomEvent("dinsight:unopened"));
+    else if (!leaving) window.dinsight.shell.say(sentence(status));
+    return new Response(null, { status: 204 });
+  }
+
+  function answerOf(response) {
+    return new Response(JSON.stringify({ multi: true, response }), {
+      status: 200,
+      headers: { "Content-Type": "application/json" },
+    });
+  }
+
+  function sentence(status) {
+    if (status === 0) return "The server cannot be reached: nothing was changed.";
+    if (status === 503) return "The database cannot be reached: nothing was changed. Try again.";
+    return `The server answered with an error (${status}): nothing was changed.`;
+  }
+
+  function leave() {
+    if (leaving) return;
+    leaving = true;
+    const here = window.location.pathname + window.location.search;
+    window.location.assign(`/signin?next=${encodeURIComponent(here)}`);
+  }
+})();

@@ -1,0 +1,48 @@
+/* The theme: light or dark. Loaded in the head, before anything is painted, so that no page ever
+   flashes in the wrong one. It follows the system until somebody chooses. */
+(function () {
+  "use strict";
+  if (window.dinsightTheme) return; // Dash adds every asset once more at the end of the page
+
+  const KEY = "dinsight.theme";
+  const system = window.matchMedia("(prefers-color-scheme: dark)");
+
+  let forced = null; // the choice where storage is blocked: kept while the page lives
+
+  function chosen() {
+    try {
+      return window.localStorage.getItem(KEY) || forced;
+    } catch {
+      return forced;
+    }
+  }
+
+  function current() {
+    return chosen() || (system.matches ? "dark" : "light");
+  }
+
+  function apply() {
+    document.documentElement.dataset.theme = current();
+    document.dispatchEvent(new CustomEvent("dinsight:theme", { detail: current() }));
+  }
+
+  function toggle() {
+    forced = current() === "dark" ? "light" : "dark";
+    try {
+      window.localStorage.setItem(KEY, forced);
+    } catch {
+      /* `forced` holds it */
+    }
+    apply();
+  }
+
+  document.addEventListener("click", function (event) {
+    if (event.target.closest("[data-theme-toggle]")) toggle();
+  });
+  system.addEventListener("change", apply);
+  window.addEventListener("storage", function (event) {
+    if (event.key === KEY) apply();
+  });
+  window.dinsightTheme = { current, toggle };
+  apply();
+})();

@@ -1,0 +1,13 @@
+"""Everything that pages do: small callbacks over the domain, the layouts and the figures."""
+
+from __future__ import annotations
+
+from dash import Dash
+
+from callbacks import account, live, shell, signin, streaming
+from dinsight.services import Services
+
+
+def register(app: Dash, services: Services) -> None:
+    for module in (signin, shell, account, streaming, live):
+        module.register(app, services)

@@ -1,0 +1,179 @@
+"""The live path: what is new on a stream, its density, and acting on it.
+
+The page asks one question at a time (`ask`) and draws each answer (`feed`) before it asks again;
+what draws is `assets/live.js`, which a push will feed in the same way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dash import ClientsideFunction, Dash, Input, Output, State, ctx
+
+from api.security import page_user
+from callbacks.density import monitor_density
+from callbacks.streaming import MOST_ID, newest_baseline
+from dinsight import baselines, feed, packing, streams
+from dinsight.accounts import Identity
+from dinsight.errors import (
+    BaselineFailed,
+    BaselineNotReady,
+    DinsightError,
+    InvalidRequest,
+)
+from dinsight.feed import Cursor
+from dinsight.services import Services
+from layouts.empty import fit_text
+from layouts.figures import CAP_GL
+from layouts.streaming import Ids
+
+ACTIONS = {Ids.START: "start", Ids.PAUSE: "pause", Ids.RESUME: "resume", Ids.STOP: "stop"}
+SENTENCES = {
+    "start": "Started.",
+    "resume": "Resumed.",
+    "pause": "Paused. A sender that cannot be paused goes on, and its points are kept.",
+    "stop": "Stopped. A sender that cannot be stopped goes on, and its points are kept.",
+}
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What the page asks of a stream: the points after a cursor, at most `limit`."""
+
+    key: str
+    baseline_id: int | None
+    stream: str
+    after: Cursor | None
+    limit: int
+
+    @classmethod
+    def parse(cls, data: Any) -> Ask:
+        """From what the page sent; raises InvalidRequest."""
+        if not isinstance(data, dict):
+            raise InvalidRequest()
+        number, stream = data.get("baseline_id"), data.get("stream")
+        if number is not None and not (type(number) is int and 0 < number <= MOST_ID):
+            raise InvalidRequest("baseline_id must be a whole number.")
+        if not isinstance(stream, str) or "\0" in stream:
+            raise InvalidRequest("stream must be a name.")
+        after, limit = data.get("after"), data.get("limit")
+        return cls(
+            key=str(data.get("key", "")),
+            baseline_id=number,
+            stream=stream,
+            after=Cursor.parse(str(after)) if after else None,
+            limit=min(CAP_GL, max(1, limit)) if type(limit) is int else CAP_GL,
+        )
+
+
+def register(app: Dash, services: Services) -> None:
+    def poll(data: Any) -> dict[str, Any]:
+        return answer(services, page_user(), Ask.parse(data))
+
+    def contour(data: Any) -> dict[str, Any] | None:
+        return density(services, page_user(), Ask.parse(data))
+
+    def act(*values: Any) -> dict[str, Any]:
+        action = "reset" if ctx.triggered_id == Ids.RESET_CONFIRM else ACTIONS[ctx.triggered_id]
+        return acted(services, page_user(), Ask.parse(values[-1]), action)
+
+    register_scripts(app)
+    app.callback(Output(Ids.FEED, "data"), Input(Ids.ASK, "data"), prevent_initial_call=True)(poll)
+    app.callback(
+        Output(Ids.CONTOUR, "data"), Input(Ids.CONTOUR_ASK, "data"), prevent_initial_call=True
+    )(contour)
+    app.callback(
+        Output(Ids.ACTED, "data"),
+        *(Input(id, "n_clicks") for id in (*ACTIONS, Ids.RESET_CONFIRM)),
+        State(Ids.VIEW, "data"),
+        prevent_initial_call=True,
+    )(act)
+
+
+def register_scripts(app: Dash) -> None:
+    """The callbacks that run in the page: `assets/live.js`."""
+
+    def script(name: str, *arguments: Any) -> None:
+        function = ClientsideFunction("live", name)
+        app.clientside_callback(function, *arguments, prevent_initial_call=True)
+
+    script(
+        "pump",
+        Output(Ids.ASK, "data", allow_duplicate=True),
+        Input(Ids.TICK, "n_intervals"),
+        Input(Ids.REFRESH, "n_clicks"),
+    )
+    script("reduce", Input(Ids.FEED, "data"))
+    script("contour", Input(Ids.CONTOUR, "data"))
+    script("acted", Input(Ids.ACTED, "data"))
+    settings = (Ids.CONTOURS, Ids.SIZE, Ids.GLOW, Ids.AUTO, Ids.INTERVAL)
+    app.clientside_callback(
+        ClientsideFunction("live", "settings"),
+        Output(Ids.TICK, "interval"),
+        *(Input(id, "value") for id in settings),
+    )
+
+
+def answer(services: Services, who: Identity, ask: Ask) -> dict[str, Any]:
+    """What is new. `kind` says what there is to show now: the page opens anew when it changes."""
+    now = services.now()
+    try:
+        with services.sessions() as session:
+            if ask.baseline_id is None:
+                found = newest_baseline(session, who) is not None
+                return {"key": ask.key, "kind": "changed" if found else "none"}
+            delta = feed.delta(
+                session,
+                who,
+                ask.baseline_id,
+                ask.stream,
+                ask.after,
+                limit=ask.limit,
+                now=now,
+            )
+        return {"key": ask.key, "kind": "ready"} | packing.pack(delta, now)
+    except BaselineNotReady:
+        return {"key": ask.key, "kind": "fitting"} | fit_progress(services, who, ask.baseline_id)
+    except BaselineFailed:
+        return {"key": ask.key, "kind": "failed"}
+    except DinsightError:
+        return {"key": ask.key, "kind": "refused"}
+
+
+def fit_progress(services: Services, who: Identity, baseline_id: int | None) -> dict[str, Any]:
+    assert baseline_id is not None  # noqa: S101 - only a named baseline can be unfinished
+    with services.sessions() as session:
+        baseline = baselines.get(session, who, baseline_id)
+        text = fit_text(baseline.progress, baseline.status_message)
+        return {"progress": baseline.progress, "text": text}
+
+
+def density(services: Services, who: Identity, ask: Ask) -> dict[str, Any] | None:
+    """The density of the stream's points on the map."""
+    if ask.baseline_id is None:
+        return None
+    try:
+        with services.sessions() as session:
+            row = streams.find(session, who, ask.baseline_id, ask.stream)
+            drawn = monitor_density(session, row)
+    except DinsightError:
+        return None  # the poll says why
+    return None if drawn is None else {"key": ask.key, "epoch": row.epoch} | drawn
+
+
+def acted(services: Services, who: Identity, ask: Ask, action: str) -> dict[str, Any]:
+    """Do it, and say in a sentence what was done or why not."""
+    try:
+        if ask.baseline_id is None:
+            raise InvalidRequest("There is no stream to act on.")
+        with services.sessions.begin() as session:
+            if action == "reset":
+                done = streams.reset(session, who, ask.baseline_id, ask.stream, now=services.now())
+                sentence = f"Reset. {done['deleted_points']:,} points are archived."
+            else:
+                streams.control(session, who, ask.baseline_id, ask.stream, action)
+                sentence = SENTENCES[action]
+    except DinsightError as error:
+        return {"sentence": error.message, "at": services.now().isoformat()}
+    return {"sentence": sentence, "at": services.now().isoformat()}

@@ -1,0 +1,37 @@
+"""Which page stands at which address."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import Dash, Input, Output
+from flask import redirect, request
+from werkzeug.wrappers import Response
+
+from api.security import page_user
+from callbacks import account
+from dinsight.services import Services
+from layouts import streaming
+from layouts.shell import ACCOUNT, STREAMING, Ids, not_found
+
+
+def register(app: Dash, services: Services) -> None:
+    def show(path: str) -> tuple[Any, str]:
+        return page(services, path), page_user().email
+
+    def home() -> Response | None:
+        return redirect(STREAMING) if request.path == "/" else None
+
+    app.server.before_request(home)
+    app.callback(
+        Output(Ids.PAGE, "children"), Output(Ids.WHO, "children"), Input(Ids.URL, "pathname")
+    )(show)
+
+
+def page(services: Services, path: str) -> Any:
+    path = path.rstrip("/")
+    if path == STREAMING:
+        return streaming.page()
+    if path == ACCOUNT:
+        return account.page(services, page_user())
+    return not_found(path)

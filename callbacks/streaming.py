@@ -1,0 +1,185 @@
+"""Opening a stream on the streaming page: the address, the selects, the map, the empty states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs
+
+from dash import ClientsideFunction, Dash, Input, Output, State
+from flask import request
+from sqlalchemy.orm import Session
+
+from api.security import page_user
+from callbacks.density import baseline_density
+from dinsight import baselines, feed, streams
+from dinsight.accounts import Identity
+from dinsight.errors import BaselineNotFound, DinsightError
+from dinsight.models import Baseline
+from dinsight.services import Services
+from dinsight.streams import DEFAULT
+from layouts import empty, figures
+from layouts.figures import Screen
+from layouts.shell import Ids as ShellIds
+from layouts.streaming import Ids
+
+MOST_ID = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class View:
+    """What the page shows: `kind` is ready, none, fitting, failed or refused."""
+
+    kind: str
+    notice: Any
+    baseline: Baseline | None = None
+    stream: str = DEFAULT
+    streams: list[str] = field(default_factory=list)
+    figure: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Want:
+    """What the page asks to open: its address, and what its browser can do.
+
+    `key` tells this opening from others; `base_url` is where the browser reached the server.
+    """
+
+    search: str
+    key: str
+    screen: Screen
+    base_url: str
+
+    @classmethod
+    def parse(cls, data: dict[str, Any], base_url: str) -> Want:
+        screen = Screen(
+            gl=bool(data.get("gl")), touch=bool(data.get("touch")), theme=str(data.get("theme"))
+        )
+        return cls(str(data.get("search") or ""), str(data.get("n", "")), screen, base_url)
+
+
+def register(app: Dash, services: Services) -> None:
+    def open_(want: dict[str, Any] | None) -> list[Any]:
+        return opened(services, page_user(), Want.parse(want or {}, request.host_url))
+
+    app.clientside_callback(
+        ClientsideFunction("live", "want"),
+        Output(Ids.WANT, "data"),
+        Input(ShellIds.URL, "search"),
+        State(ShellIds.URL, "pathname"),
+    )
+    app.callback(
+        Output(Ids.BASELINE, "options"),
+        Output(Ids.BASELINE, "value"),
+        Output(Ids.STREAM, "options"),
+        Output(Ids.STREAM, "value"),
+        Output(Ids.STREAM_FIELD, "hidden"),
+        Output(Ids.EMPTY, "children"),
+        Output(Ids.MAP, "figure"),
+        Output(Ids.VIEW, "data"),
+        Input(Ids.WANT, "data"),
+        prevent_initial_call=True,
+    )(open_)
+    app.clientside_callback(
+        ClientsideFunction("live", "opened"),
+        Output(Ids.ASK, "data"),
+        Input(Ids.VIEW, "data"),
+        prevent_initial_call=True,
+    )
+    app.clientside_callback(
+        ClientsideFunction("live", "chosen"),
+        Input(Ids.BASELINE, "value"),
+        Input(Ids.STREAM, "value"),
+        prevent_initial_call=True,
+    )
+
+
+def opened(services: Services, who: Identity, want: Want) -> list[Any]:
+    """The outputs of opening what the address asks for."""
+    with services.sessions() as session:
+        shown = look(session, who, want)
+        known = baselines.list_visible(session, who)
+        names = shown.streams or [shown.stream]
+        chosen = shown.baseline
+        return [
+            [option(baseline) for baseline in known],
+            str(chosen.id) if chosen else None,
+            [{"label": name, "value": name} for name in names],
+            shown.stream,
+            names == [DEFAULT],
+            shown.notice,
+            shown.figure or figures.nothing(),
+            {
+                "key": want.key,
+                "kind": shown.kind,
+                "baseline_id": chosen.id if chosen else None,
+                "stream": shown.stream,
+                "name": chosen.name if chosen else "",
+                "cap": want.screen.cap,
+                "baseline_points": chosen.rows if chosen else 0,
+                "themes": figures.theme_changes(),
+            },
+        ]
+
+
+def look(session: Session, who: Identity, want: Want) -> View:
+    """What there is to show; a failure of the domain becomes a sentence on the page."""
+    try:
+        baseline_id, stream = wanted(want.search)
+        if baseline_id is not None:
+            return look_at(session, who, baselines.get(session, who, baseline_id), stream, want)
+        newest = newest_baseline(session, who)
+        if newest is None:
+            return View("none", empty.no_baseline(want.base_url))
+        return look_at(session, who, newest, stream, want)
+    except DinsightError as error:
+        return View("refused", empty.refused(error.message))
+
+
+def look_at(session: Session, who: Identity, baseline: Baseline, stream: str, want: Want) -> View:
+    if baseline.status == "failed":
+        reason = baseline.error_message or "The reason is not known."
+        return View("failed", empty.failed(baseline.name, reason), baseline, stream)
+    if baseline.status != "completed":
+        notice = empty.fitting(baseline.name, baseline.progress, baseline.status_message)
+        return View("fitting", notice, baseline, stream)
+    row = streams.find(session, who, baseline.id, stream)
+    places = feed.stream_map(session, row)
+    figure = figures.stream_map(
+        places,
+        baseline_density(row.sha256, places),
+        key=want.key,
+        view=f"{baseline.id}/{stream}",
+        screen=want.screen,
+    )
+    names = streams.names(session, who, baseline.id)
+    return View("ready", empty.waiting(baseline.id, stream), baseline, stream, names, figure)
+
+
+def newest_baseline(session: Session, who: Identity) -> Baseline | None:
+    """The newest that is fitted; else the newest of all."""
+    known = baselines.list_visible(session, who)
+    fitted = [baseline for baseline in known if baseline.status == "completed"]
+    return next(iter(fitted or known), None)
+
+
+def wanted(search: str) -> tuple[int | None, str]:
+    """Baseline id and stream of `?baseline_id=3&stream=night`; raises BaselineNotFound."""
+    query = parse_qs(search.lstrip("?"))
+    stream = query.get("stream", [DEFAULT])[0]
+    if "baseline_id" not in query:
+        return None, stream
+    text = query["baseline_id"][0]
+    if not (text.isascii() and text.isdecimal() and int(text[:20]) <= MOST_ID):
+        raise BaselineNotFound()
+    return int(text), stream
+
+
+def option(baseline: Baseline) -> dict[str, str]:
+    """How the select names a baseline."""
+    label = baseline.name
+    if baseline.status == "failed":
+        label += " (failed)"
+    elif baseline.status != "completed":
+        label += f" (being fitted, {baseline.progress} %)"
+    return {"label": label, "value": str(baseline.id)}

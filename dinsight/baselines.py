@@ -1,0 +1,191 @@
+"""Baselines: upload, listing, status, deletion. The fit itself is in `dinsight.fitting`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+from sqlalchemy import ColumnElement, delete, insert, select, true
+from sqlalchemy.orm import Session
+
+from dinsight import maps, readings
+from dinsight.accounts import Identity, audit
+from dinsight.errors import (
+    BaselineFailed,
+    BaselineNotFound,
+    BaselineNotReady,
+    InvalidReadings,
+    InvalidRequest,
+)
+from dinsight.mapstore import load_map
+from dinsight.models import Baseline, BaselinePoint, FittedMap, Job, Upload
+
+CHUNK_BYTES = 4 * 1024 * 1024
+NAME_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class File:
+    """An uploaded file: its name, and its bytes from the start."""
+
+    name: str
+    stream: BinaryIO
+
+
+def visible(who: Identity) -> ColumnElement[bool]:
+    """The condition under which `who` may see a baseline: their own, or all for an admin."""
+    return true() if who.is_admin else Baseline.owner_id == who.id
+
+
+def create(
+    session: Session,
+    who: Identity,
+    files: Sequence[File],
+    *,
+    limits: readings.Limits,
+    name: str = "",
+    layout: str = "umap",
+) -> Baseline:
+    """Check the files' heads, keep their bytes and queue the fit.
+
+    Raises InvalidReadings, with line and column, for what is wrong in a header or in the first
+    rows, and InvalidRequest for an unknown layout or name. What is wrong further down is found
+    by the fit.
+    """
+    if layout not in maps.LAYOUTS:
+        raise InvalidRequest(
+            f"There is no map {layout!r}: choose one of {', '.join(maps.LAYOUTS)}."
+        )
+    if not files:
+        raise InvalidReadings("No file was sent: send one or more CSV files in the field `files`.")
+    columns = check_heads(files, limits)
+    baseline = Baseline(
+        owner_id=who.id,
+        name=check_name(name or files[0].name.removesuffix(".csv") or "Baseline"),
+        status="processing",
+        status_message="Waiting to be fitted",
+        layout=layout,
+        feature_count=len(columns.features),
+        feature_names=list(columns.features),
+    )
+    session.add(baseline)
+    session.flush()
+    for number, file in enumerate(files):
+        _store(session, baseline.id, number, file)
+    session.add(Job(kind="fit", baseline_id=baseline.id))
+    session.flush()
+    return baseline
+
+
+def check_heads(files: Sequence[File], limits: readings.Limits) -> readings.Columns:
+    """The columns of the first file; every other must hold the same (InvalidReadings)."""
+    found: list[readings.Columns] = []
+    for file in files:
+        found.append(readings.check_head(file.stream, limits=limits, source=file.name))
+        file.stream.seek(0)
+        if set(found[-1].features) != set(found[0].features):
+            raise InvalidReadings(
+                f"{file.name} has other feature columns than {files[0].name}: "
+                "the files of one baseline need equal headers."
+            )
+    return found[0]
+
+
+def check_name(name: str) -> str:
+    name = name.strip()
+    if not 1 <= len(name) <= NAME_LENGTH or not name.isprintable():
+        raise InvalidRequest(f"A baseline's name has 1 to {NAME_LENGTH} printable characters.")
+    return name
+
+
+def list_visible(session: Session, who: Identity) -> list[Baseline]:
+    """The newest first."""
+    return list(session.scalars(select(Baseline).where(visible(who)).order_by(Baseline.id.desc())))
+
+
+def get(session: Session, who: Identity, baseline_id: int) -> Baseline:
+    """Raises BaselineNotFound also for a baseline that is another's."""
+    baseline = session.scalar(select(Baseline).where(Baseline.id == baseline_id, visible(who)))
+    if baseline is None:
+        raise BaselineNotFound()
+    return baseline
+
+
+def require_fitted(baseline: Baseline) -> None:
+    """Raises BaselineNotReady or BaselineFailed."""
+    if baseline.status == "failed":
+        raise BaselineFailed(f"This baseline could not be fitted: {baseline.error_message}")
+    if baseline.status != "completed":
+        raise BaselineNotReady()
+
+
+def feature_names(session: Session, baseline_id: int) -> list[str]:
+    return session.scalars(select(Baseline.feature_names).where(Baseline.id == baseline_id)).one()
+
+
+def fitted_map(session: Session, baseline: Baseline) -> maps.Map:
+    """The baseline's current map."""
+    require_fitted(baseline)
+    sha256 = session.scalars(select(FittedMap.sha256).where(FittedMap.id == baseline.map_id)).one()
+    return load_map(session, sha256)
+
+
+def metadata(session: Session, baseline_id: int) -> list[dict[str, Any]]:
+    """The metadata of every baseline row, in order."""
+    return list(
+        session.scalars(
+            select(BaselinePoint.metadata_)
+            .where(BaselinePoint.baseline_id == baseline_id)
+            .order_by(BaselinePoint.row)
+        )
+    )
+
+
+def on_map(session: Session, who: Identity, baseline_id: int) -> dict[str, Any]:
+    """The baseline's points on its map; the arrays are empty until it is fitted."""
+    baseline = get(session, who, baseline_id)
+    fitted = baseline.status == "completed"
+    places = fitted_map(session, baseline).coordinates if fitted else np.empty((0, 2))
+    return {
+        "dinsight_id": baseline.id,
+        "dinsight_x": np.ascontiguousarray(places[:, 0]),
+        "dinsight_y": np.ascontiguousarray(places[:, 1]),
+        "point_metadata": metadata(session, baseline.id) if fitted else [],
+        "status": baseline.status,
+        "name": baseline.name,
+        "map": baseline.layout,
+        "features": baseline.feature_count,
+        "feature_names": feature_names(session, baseline.id),
+    }
+
+
+def remove(session: Session, who: Identity, baseline_id: int) -> None:
+    """Delete the baseline with its maps, streams and points."""
+    baseline = get(session, who, baseline_id)
+    audit(session, "baseline.delete", user_id=who.id, subject=str(baseline_id), name=baseline.name)
+    session.execute(delete(Baseline).where(Baseline.id == baseline.id, visible(who)))
+
+
+def describe(baseline: Baseline) -> dict[str, Any]:
+    return {
+        "id": baseline.id,
+        "name": baseline.name,
+        "status": baseline.status,
+        "rows": baseline.rows,
+        "features": baseline.feature_count,
+        "map": baseline.layout,
+        "created_at": baseline.created_at,
+    }
+
+
+def _store(session: Session, baseline_id: int, number: int, file: File) -> None:
+    chunk = 0
+    while content := file.stream.read(CHUNK_BYTES):
+        session.execute(
+            insert(Upload).values(
+                baseline_id=baseline_id, file=number, chunk=chunk, name=file.name, content=content
+            )
+        )
+        chunk += 1

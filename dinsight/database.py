@@ -1,0 +1,127 @@
+"""The engine, its sessions and the migrations, on an embedded or an external PostgreSQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session, sessionmaker
+
+from dinsight.errors import DatabaseUnavailable
+from dinsight.postgres import EmbeddedPostgres
+from dinsight.settings import Settings
+
+# Any number will do; it only has to be the same in every instance.
+MIGRATION_LOCK = 7_402_117
+
+POOL_SIZE = 10
+POOL_OVERFLOW = 20
+POOL_WAIT_SECONDS = 5
+LOCK_WAIT_MS = 10_000
+CONNECT_SECONDS = 5
+
+Sessions = sessionmaker[Session]
+
+
+@dataclass(frozen=True)
+class Database:
+    """A connected, migrated database; `close` gives back what `connect` took."""
+
+    url: str
+    engine: Engine
+    sessions: Sessions
+    embedded: EmbeddedPostgres | None = None
+
+    def close(self) -> None:
+        self.engine.dispose()
+        if self.embedded:
+            self.embedded.stop()
+
+
+def connect(settings: Settings) -> Database:
+    """Start the embedded PostgreSQL if none is configured, migrate it, and open a pool.
+
+    Raises DatabaseUnavailable when there is no database to be had.
+    """
+    embedded = None
+    url = settings.database_url
+    if not url:
+        embedded = EmbeddedPostgres(settings.home / "postgres")
+        url = embedded.start()
+    engine = open_engine(url)
+    try:
+        migrate(engine)
+    except BaseException:
+        Database(url, engine, sessionmaker(engine), embedded).close()
+        raise
+    return Database(url, engine, sessionmaker(engine), embedded)
+
+
+def open_engine(url: str, pool_size: int = POOL_SIZE) -> Engine:
+    """An engine whose every wait is bounded and whose dead connections are noticed."""
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=POOL_OVERFLOW,
+        pool_timeout=POOL_WAIT_SECONDS,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": CONNECT_SECONDS,
+            "application_name": "dinsight",
+            "options": f"-c timezone=UTC -c lock_timeout={LOCK_WAIT_MS}",
+        },
+    )
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the schema up to date; several instances that start at once take turns."""
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SET lock_timeout = 0"))
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+            connection.commit()
+            try:
+                command.upgrade(alembic_config(connection), "head")
+                connection.commit()
+            finally:
+                connection.rollback()
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
+                connection.execute(text(f"SET lock_timeout = {LOCK_WAIT_MS}"))
+                connection.commit()
+    except OperationalError as error:
+        raise unavailable(error) from error
+
+
+def is_current(connection: Connection) -> bool:
+    """Whether the schema is the one that this program expects."""
+    script = ScriptDirectory.from_config(alembic_config(connection))
+    heads = MigrationContext.configure(connection).get_current_heads()
+    return set(heads) == set(script.get_heads())
+
+
+def alembic_config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(resources.files("dinsight") / "migrations"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def unavailable(error: Exception) -> DatabaseUnavailable:
+    """The domain's word for a driver's error, without the statement that met it."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    reason = " ".join(str(cause).split())
+    return DatabaseUnavailable(f"The database cannot be reached: {reason}")
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether the database, and not the statement, is what failed."""
+    if isinstance(error, PoolTimeout | OperationalError):
+        return True
+    return isinstance(error, DBAPIError) and error.connection_invalidated

@@ -1,0 +1,145 @@
+"""Everything that can go wrong, in the domain's words.
+
+A class is one kind of failure: its docstring is the message when none is given, and its name, in
+capitals, is the code that clients read (`ColumnsMissing` -> `COLUMNS_MISSING`). No HTTP here;
+`api/errors.py` maps classes to statuses.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+
+class DinsightError(Exception):
+    """Something went wrong in D'insight."""
+
+    def __init__(self, message: str | None = None, **details: Any) -> None:
+        self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
+        self.details = details
+        super().__init__(self.message)
+
+    @classmethod
+    def code(cls) -> str:
+        """The name that clients match on, such as `BASELINE_NOT_READY`."""
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).upper()
+
+
+class SettingError(DinsightError):
+    """A setting is missing or has a value that cannot be used."""
+
+
+class InvalidReadings(DinsightError):
+    """The file cannot be read as sensor readings."""
+
+
+class ColumnsMissing(InvalidReadings):
+    """Feature columns of the baseline are missing from the file."""
+
+
+class EmptyFile(InvalidReadings):
+    """The file has no rows."""
+
+
+class WrongEncoding(InvalidReadings):
+    """The file is not UTF-8 text."""
+
+
+class WrongDelimiter(InvalidReadings):
+    """The columns are not separated by commas."""
+
+
+class HeaderInvalid(InvalidReadings):
+    """A column name is blank or used twice."""
+
+
+class NoFeatures(InvalidReadings):
+    """The file has no column of numbers."""
+
+
+class RowInvalid(InvalidReadings):
+    """A row does not have the cells that the header promises."""
+
+
+class CellInvalid(InvalidReadings):
+    """A feature's cell is not a finite number."""
+
+
+class QuoteInvalid(InvalidReadings):
+    """A quoted cell is not closed as it should be."""
+
+
+class TooLarge(DinsightError):
+    """This is larger than the server takes."""
+
+
+class BaselineTooSmall(DinsightError):
+    """The baseline has too few rows for a map."""
+
+
+class UnknownLayout(DinsightError):
+    """There is no map of this kind."""
+
+
+class DatabaseUnavailable(DinsightError):
+    """The database cannot be reached."""
+
+
+class NotFound(DinsightError):
+    """There is no such thing, or it is not yours."""
+
+
+class BaselineNotFound(NotFound):
+    """There is no such baseline."""
+
+
+class StreamNotFound(NotFound):
+    """This baseline has no such stream."""
+
+
+class KeyNotFound(NotFound):
+    """There is no such API key."""
+
+
+class InvalidRequest(DinsightError):
+    """The request is not understood."""
+
+
+class BaselineNotReady(DinsightError):
+    """This baseline is still being fitted."""
+
+
+class BaselineFailed(DinsightError):
+    """This baseline could not be fitted."""
+
+
+class EpochChanged(DinsightError):
+    """The stream was reset: this batch belongs to an earlier run."""
+
+
+class KeyReused(DinsightError):
+    """This Idempotency-Key was used for another batch."""
+
+
+class NotSignedIn(DinsightError):
+    """Sign in first: the token is missing, wrong, expired or revoked."""
+
+
+class WrongPassword(DinsightError):
+    """The e-mail address or the password is wrong."""
+
+
+class RegistrationClosed(DinsightError):
+    """Registration is closed on this server: ask its administrator for an account."""
+
+
+class EmailTaken(DinsightError):
+    """There is already an account with this e-mail address."""
+
+
+class InvalidAccount(DinsightError):
+    """The account details cannot be used."""
+
+
+class LinkUsed(DinsightError):
+    """This sign-in link was used or is too old: `python app.py link` makes a fresh one."""

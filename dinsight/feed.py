@@ -1,0 +1,241 @@
+"""Reading a stream's points from a cursor (epoch, seq) on.
+
+Every read is of the present epoch and goes by the primary key: no offset scans, no counting.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import and_, func, select
+from sqlalchemy.orm import Session
+
+from dinsight import baselines
+from dinsight.accounts import Identity
+from dinsight.errors import BaselineFailed, BaselineNotReady, InvalidRequest, StreamNotFound
+from dinsight.mapstore import load_map
+from dinsight.models import Point
+from dinsight.status import describe
+from dinsight.streams import Found, find, level_word
+
+ROWS_A_READ = 500
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """The last point that a reader has: it wants what comes after."""
+
+    epoch: int
+    seq: int
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """From `epoch:seq`; raises InvalidRequest."""
+        epoch, _, seq = text.partition(":")
+        if not (epoch.isdecimal() and seq.isdecimal()) or len(text) > 30:
+            raise InvalidRequest("A cursor is `epoch:seq`, such as 1:250.")
+        return cls(int(epoch), int(seq))
+
+    def __str__(self) -> str:
+        return f"{self.epoch}:{self.seq}"
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What is new after a cursor: the points `first`, `first + 1`, … of an epoch.
+
+    `reset` says that the reader's points are of an earlier epoch and must go; `skipped` points
+    were left out before the first because more were asked for than a view holds.
+    """
+
+    epoch: int
+    first: int
+    x: np.ndarray
+    y: np.ndarray
+    score: np.ndarray
+    level: np.ndarray
+    reset: bool
+    status: dict[str, Any]
+
+    @property
+    def cursor(self) -> Cursor:
+        return Cursor(self.epoch, self.first + len(self.x) - 1)
+
+
+def delta(
+    session: Session,
+    who: Identity,
+    baseline_id: int,
+    name: str,
+    after: Cursor | None,
+    *,
+    limit: int,
+    now: dt.datetime,
+) -> Delta:
+    """At most `limit` points after the cursor, oldest first; without one, the newest `limit`."""
+    row = find(session, who, baseline_id, name)
+    last = row.next_seq - 1
+    same = after is not None and after.epoch == row.epoch
+    start = after.seq if after is not None and same else max(0, last - limit)
+    points = session.execute(
+        select(Point.x, Point.y, Point.score, Point.level)
+        .where(Point.stream_id == row.id, Point.epoch == row.epoch, Point.seq > start)
+        .where(Point.seq <= last)
+        .order_by(Point.seq)
+        .limit(limit)
+    ).all()
+    columns = np.array([tuple(point) for point in points], dtype=np.float64).reshape(-1, 4)
+    return Delta(
+        epoch=row.epoch,
+        first=start + 1,
+        x=columns[:, 0].astype(np.float32),
+        y=columns[:, 1].astype(np.float32),
+        score=columns[:, 2].astype(np.float32),
+        level=columns[:, 3].astype(np.uint8),
+        reset=after is not None and not same,
+        status=describe(row, now),
+    )
+
+
+def latest(
+    session: Session, who: Identity, baseline_id: int, name: str, *, limit: int, offset: int
+) -> dict[str, Any]:
+    """The newest points, the newest first; `offset` skips that many of the newest."""
+    row = find(session, who, baseline_id, name)
+    total = row.next_seq - 1
+    points = session.scalars(
+        _points(row).where(Point.seq <= total - offset).order_by(Point.seq.desc()).limit(limit)
+    ).all()
+    return {
+        "points": [point_dict(point) for point in points],
+        "total": total,
+        "limit": limit,
+        "offset": offset,
+        "next": offset + len(points) if offset + len(points) < total else None,
+    }
+
+
+def after(
+    session: Session, who: Identity, baseline_id: int, name: str, cursor: Cursor, *, limit: int
+) -> dict[str, Any]:
+    """The points after a cursor, oldest first; `next` is the cursor to read on from."""
+    row = find(session, who, baseline_id, name)
+    start = cursor.seq if cursor.epoch == row.epoch else 0
+    points = session.scalars(
+        _points(row).where(Point.seq > start).order_by(Point.seq).limit(limit)
+    ).all()
+    end = points[-1].seq if points else start
+    return {
+        "points": [point_dict(point) for point in points],
+        "total": row.next_seq - 1,
+        "limit": limit,
+        "offset": 0,
+        "next": str(Cursor(row.epoch, end)),
+    }
+
+
+def point_dict(point: Point) -> dict[str, Any]:
+    return {
+        "seq": point.seq,
+        "dinsight_x": point.x,
+        "dinsight_y": point.y,
+        "score": point.score,
+        "level": level_word(point.level),
+        "metadata": point.metadata_,
+        "created_at": point.received_at,
+    }
+
+
+def rows(
+    session: Session,
+    who: Identity,
+    baseline_id: int,
+    name: str,
+    *,
+    start: int,
+    limit: int | None,
+    values: bool,
+) -> Iterator[dict[str, Any]]:
+    """Every point after `start`, in order, read in steps so that memory stays small.
+
+    An own baseline without such a stream has no points.
+    """
+    try:
+        stream = find(session, who, baseline_id, name)
+    except (StreamNotFound, BaselineNotReady, BaselineFailed):
+        return iter(())
+    end = stream.next_seq - 1
+    if limit is not None:
+        end = min(end, start + limit)
+    return _rows(session, stream, start, end, values)
+
+
+def _rows(
+    session: Session, stream: Found, start: int, end: int, values: bool
+) -> Iterator[dict[str, Any]]:
+    columns: list[Any] = [Point.seq, Point.x, Point.y, Point.score, Point.level]
+    columns += [Point.source, Point.metadata_, Point.received_at]
+    query = select(*columns, *([Point.features] if values else [])).order_by(Point.seq)
+    query = query.where(Point.stream_id == stream.id, Point.epoch == stream.epoch)
+    while start < end:
+        stop = min(end, start + ROWS_A_READ)
+        for point in session.execute(query.where(Point.seq > start, Point.seq <= stop)):
+            yield {
+                "dinsight_x": point.x,
+                "dinsight_y": point.y,
+                "score": point.score,
+                "level": level_word(point.level),
+                "monitor_values": np.frombuffer(point.features, "<f4") if values else [],
+                "source_file": point.source,
+                "metadata": point.metadata_,
+                "process_order": point.seq,
+                "created_at": point.received_at,
+            }
+        start = stop
+
+
+def coordinates(session: Session, who: Identity, baseline_id: int, name: str) -> dict[str, Any]:
+    """All points of the stream as columns."""
+    points = list(rows(session, who, baseline_id, name, start=0, limit=None, values=False))
+    baselines.get(session, who, baseline_id)
+    return {
+        "dinsight_id": baseline_id,
+        "dinsight_x": [point["dinsight_x"] for point in points],
+        "dinsight_y": [point["dinsight_y"] for point in points],
+        "metadata": [point["metadata"] for point in points],
+    }
+
+
+def stream_map(session: Session, stream: Found) -> np.ndarray:
+    """The baseline's places on the map that the stream's present epoch is placed with, (n, 2)."""
+    return load_map(session, stream.sha256).coordinates
+
+
+def cells(
+    session: Session, stream: Found, extent: tuple[float, float, float, float], bins: int
+) -> np.ndarray:
+    """How many of the epoch's points lie in each cell of a grid, (bins, bins), rows by y.
+
+    Binned by PostgreSQL, so that it costs the same memory for a million points.
+    """
+    left, right, bottom, top = extent
+    column = func.width_bucket(Point.x, left, right, bins)
+    row = func.width_bucket(Point.y, bottom, top, bins)
+    grid = np.zeros((bins, bins))
+    query = (
+        select(row, column, func.count())
+        .where(Point.stream_id == stream.id, Point.epoch == stream.epoch)
+        .where(and_(column.between(1, bins), row.between(1, bins)))
+        .group_by(row, column)
+    )
+    for i, j, count in session.execute(query):
+        grid[i - 1, j - 1] = count
+    return grid
+
+
+def _points(row: Found) -> Any:
+    return select(Point).where(Point.stream_id == row.id, Point.epoch == row.epoch)

@@ -1,0 +1,189 @@
+"""Where heavy work runs, and how exactly one instance does it.
+
+A job is a row; an instance holds it by a lease that it keeps renewing. When the instance dies the
+lease runs out and the next one to look takes the job over.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import multiprocessing
+import threading
+import uuid
+from collections.abc import Callable
+from concurrent import futures
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import func, select, update
+
+from dinsight import fitting, readings, worker
+from dinsight.database import Database, is_outage
+from dinsight.models import Job
+
+LEASE = dt.timedelta(seconds=15)
+RENEW_SECONDS = 4.0
+LOOK_SECONDS = 2.0
+MOST_ATTEMPTS = 3
+
+log = logging.getLogger(__name__)
+
+
+def local_executor(home: Path) -> futures.Executor:
+    """One spawned, niced process, warming up: a fit never slows the server's own threads."""
+    pool = futures.ProcessPoolExecutor(
+        max_workers=1,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=worker.start,
+        initargs=(str(home.absolute() / "cache" / "numba"),),
+    )
+    pool.submit(worker.warm_up)
+    return pool
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job that this instance holds."""
+
+    id: int
+    baseline_id: int
+    attempts: int
+    lease: str
+
+
+class Runner:
+    """A thread that claims jobs, hands them to the executor and keeps their leases."""
+
+    def __init__(
+        self,
+        database: Database,
+        limits: readings.Limits,
+        make_executor: Callable[[], futures.Executor],
+    ) -> None:
+        self._database = database
+        self._limits = limits
+        self._make_executor = make_executor
+        self._executor: futures.Executor | None = None
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look for work now rather than at the next look."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Stop at once; an unfinished job is given back and begins anew elsewhere or later."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        try:
+            self._pool()
+            while not self._stopping.is_set():
+                self._wake.clear()
+                if not self._look():
+                    self._wake.wait(LOOK_SECONDS)
+        finally:
+            self._drop_pool()
+
+    def _look(self) -> bool:
+        """Run the next job, if there is one; says whether there was."""
+        try:
+            if claim := self._claim():
+                self._perform(claim)
+            return claim is not None
+        except Exception as error:
+            if not is_outage(error):
+                log.exception("a job could not be run")
+            self._stopping.wait(LOOK_SECONDS)
+            return False
+
+    def _perform(self, claim: Claim) -> None:
+        log.info("fitting baseline %s (attempt %s)", claim.baseline_id, claim.attempts)
+        if claim.attempts > MOST_ATTEMPTS:
+            self._give_up(claim, "The fit ended unexpectedly three times; is there enough memory?")
+            return
+        future = self._pool().submit(
+            worker.fit, self._database.url, claim.id, claim.lease, self._limits
+        )
+        while not future.done():
+            futures.wait([future], timeout=RENEW_SECONDS if not self._stopping.is_set() else 0)
+            if self._stopping.is_set():
+                self._release(claim, attempts=claim.attempts - 1)
+                return
+            self._renew(claim)
+        try:
+            future.result()
+            log.info("fitted baseline %s", claim.baseline_id)
+        except BrokenProcessPool:
+            log.error("the job process died while fitting baseline %s", claim.baseline_id)
+            self._drop_pool()
+            self._release(claim, attempts=claim.attempts)
+        except Exception as error:
+            self._release(claim, attempts=claim.attempts)
+            if is_outage(error):
+                raise
+            log.exception("fitting baseline %s failed", claim.baseline_id)
+            self._give_up(claim, "The fit failed inside the server; its log says why.")
+
+    def _claim(self) -> Claim | None:
+        lease = uuid.uuid4().hex
+        free = (
+            select(Job.id)
+            .where(Job.lease_until.is_(None) | (Job.lease_until < func.now()))
+            .order_by(Job.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+            .scalar_subquery()
+        )
+        with self._database.sessions.begin() as session:
+            row = session.execute(
+                update(Job)
+                .where(Job.id == free)
+                .values(lease=lease, lease_until=func.now() + LEASE, attempts=Job.attempts + 1)
+                .returning(Job.id, Job.baseline_id, Job.attempts)
+            ).one_or_none()
+        return Claim(row.id, row.baseline_id, row.attempts, lease) if row else None
+
+    def _renew(self, claim: Claim) -> None:
+        with self._database.sessions.begin() as session:
+            session.execute(
+                update(Job)
+                .where(Job.id == claim.id, Job.lease == claim.lease)
+                .values(lease_until=func.now() + LEASE)
+            )
+
+    def _release(self, claim: Claim, attempts: int) -> None:
+        with self._database.sessions.begin() as session:
+            session.execute(
+                update(Job)
+                .where(Job.id == claim.id, Job.lease == claim.lease)
+                .values(lease_until=None, attempts=attempts)
+            )
+
+    def _give_up(self, claim: Claim, reason: str) -> None:
+        with self._database.sessions.begin() as session:
+            fitting.hold(session, claim.id, claim.lease)
+            fitting.fail(session, claim.id, claim.baseline_id, reason)
+
+    def _pool(self) -> futures.Executor:
+        if self._executor is None:
+            self._executor = self._make_executor()
+        return self._executor
+
+    def _drop_pool(self) -> None:
+        if self._executor is None:
+            return
+        executor, self._executor = self._executor, None
+        processes = list((getattr(executor, "_processes", None) or {}).values())
+        executor.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()

@@ -1,0 +1,1 @@
+"""Alembic migrations; `dinsight.database.migrate` runs them at start."""

@@ -1,0 +1,278 @@
+"""Every table. The words are those of the product: baseline, map, stream, epoch, point, batch."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from sqlalchemy import (
+    REAL,
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Moment = dt.datetime
+Json = dict[str, Any]
+
+NOW = text("now()")
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that migrations can speak of them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - read by SQLAlchemy on the class
+        str: Text,
+        bytes: LargeBinary,
+        float: REAL,
+        Moment: DateTime(timezone=True),
+        Json: JSONB,
+        list[str]: ARRAY(Text),
+    }
+
+
+class User(Base):
+    """A person. Without a password, only a one-time sign-in link lets them in."""
+
+    __tablename__ = "users"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str]
+    full_name: Mapped[str] = mapped_column(server_default="")
+    role: Mapped[str] = mapped_column(server_default="user")
+    password_hash: Mapped[str | None]
+    preferences: Mapped[Json] = mapped_column(server_default="{}")
+    disabled_at: Mapped[Moment | None]
+    created_at: Mapped[Moment] = mapped_column(server_default=NOW)
+
+
+class RevokedSession(Base):
+    """A sign-in that was ended: its access and refresh tokens carry this `sid`."""
+
+    __tablename__ = "revoked_sessions"
+
+    sid: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    expires_at: Mapped[Moment] = mapped_column(index=True)
+
+
+class SignInLink(Base):
+    """A link that signs its user in once; only the hash of its token is kept."""
+
+    __tablename__ = "sign_in_links"
+
+    token_sha256: Mapped[bytes] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    expires_at: Mapped[Moment]
+    used_at: Mapped[Moment | None]
+
+
+class ApiKey(Base):
+    """A key for a machine sender; only its hash is kept."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    key_sha256: Mapped[bytes] = mapped_column(unique=True)
+    created_at: Mapped[Moment] = mapped_column(server_default=NOW)
+    last_used_at: Mapped[Moment | None]
+    revoked_at: Mapped[Moment | None]
+
+
+class Baseline(Base):
+    """A healthy machine: the rows that the map is fitted on."""
+
+    __tablename__ = "baselines"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    status: Mapped[str]  # uploading | processing | completed | failed
+    progress: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    status_message: Mapped[str] = mapped_column(server_default="")
+    error_message: Mapped[str | None]
+    layout: Mapped[str]
+    rows: Mapped[int] = mapped_column(server_default="0")
+    feature_count: Mapped[int] = mapped_column(server_default="0")
+    feature_names: Mapped[list[str]] = mapped_column(server_default="{}", deferred=True)
+    map_id: Mapped[int | None] = mapped_column(
+        ForeignKey("maps.id", use_alter=True, ondelete="SET NULL")
+    )
+    created_at: Mapped[Moment] = mapped_column(server_default=NOW)
+
+
+class Upload(Base):
+    """A piece of an uploaded baseline file, kept until its rows are stored."""
+
+    __tablename__ = "uploads"
+
+    baseline_id: Mapped[int] = mapped_column(
+        ForeignKey("baselines.id", ondelete="CASCADE"), primary_key=True
+    )
+    file: Mapped[int] = mapped_column(primary_key=True)
+    chunk: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    content: Mapped[bytes]
+
+
+class BaselinePoint(Base):
+    """A baseline row: its readings (little-endian float32) and its metadata."""
+
+    __tablename__ = "baseline_points"
+
+    baseline_id: Mapped[int] = mapped_column(
+        ForeignKey("baselines.id", ondelete="CASCADE"), primary_key=True
+    )
+    row: Mapped[int] = mapped_column(primary_key=True)
+    metadata_: Mapped[Json] = mapped_column("metadata")
+    features: Mapped[bytes]
+
+
+class FittedMap(Base):
+    """A fitted map (npz bytes), immutable and named by its sha256."""
+
+    __tablename__ = "maps"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    baseline_id: Mapped[int] = mapped_column(
+        ForeignKey("baselines.id", ondelete="CASCADE"), index=True
+    )
+    layout: Mapped[str]
+    sha256: Mapped[str]
+    payload: Mapped[bytes] = mapped_column(deferred=True)
+    fit_seconds: Mapped[float]
+    created_at: Mapped[Moment] = mapped_column(server_default=NOW)
+
+
+class Job(Base):
+    """Heavy work that one instance at a time holds by a lease."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    baseline_id: Mapped[int] = mapped_column(
+        ForeignKey("baselines.id", ondelete="CASCADE"), index=True
+    )
+    arguments: Mapped[Json] = mapped_column(server_default="{}")
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    lease: Mapped[str | None]
+    lease_until: Mapped[Moment | None]
+    created_at: Mapped[Moment] = mapped_column(server_default=NOW)
+
+
+class Stream(Base):
+    """One run after another of monitoring a machine against a baseline.
+
+    The row is the lock that orders points: `next_seq` moves only under it. The columns from
+    `epoch` to `score` speak of the present epoch; `arrivals` are its last batches, each as
+    [seconds since 1970, last seq].
+    """
+
+    __tablename__ = "streams"
+    __table_args__ = (UniqueConstraint("baseline_id", "name"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    baseline_id: Mapped[int] = mapped_column(ForeignKey("baselines.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    epoch: Mapped[int] = mapped_column(server_default="1")
+    next_seq: Mapped[int] = mapped_column(BigInteger, server_default="1")
+    map_id: Mapped[int] = mapped_column(ForeignKey("maps.id", ondelete="CASCADE"))
+    state: Mapped[str] = mapped_column(server_default="not_started")
+    declared_total: Mapped[int | None] = mapped_column(BigInteger)
+    settings: Mapped[Json] = mapped_column(server_default="{}")
+    last_point_at: Mapped[Moment | None]
+    arrivals: Mapped[list[list[float]]] = mapped_column(JSONB, server_default="[]")
+    level: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    level_state: Mapped[Json] = mapped_column(server_default="{}")
+    score: Mapped[float | None]
+    created_at: Mapped[Moment] = mapped_column(server_default=NOW)
+
+
+class Epoch(Base):
+    """A run of a stream, present or past, and the map that placed its points."""
+
+    __tablename__ = "epochs"
+
+    stream_id: Mapped[int] = mapped_column(
+        ForeignKey("streams.id", ondelete="CASCADE"), primary_key=True
+    )
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    map_id: Mapped[int] = mapped_column(ForeignKey("maps.id", ondelete="CASCADE"))
+    started_at: Mapped[Moment] = mapped_column(server_default=NOW)
+    ended_at: Mapped[Moment | None]
+
+
+class Point(Base):
+    """A monitor row as it was placed, scored and judged; written by COPY, never changed."""
+
+    __tablename__ = "points"
+
+    stream_id: Mapped[int] = mapped_column(
+        ForeignKey("streams.id", ondelete="CASCADE"), primary_key=True
+    )
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    received_at: Mapped[Moment]
+    x: Mapped[float]
+    y: Mapped[float]
+    score: Mapped[float]
+    level: Mapped[int] = mapped_column(SmallInteger)
+    source: Mapped[str]
+    metadata_: Mapped[Json] = mapped_column("metadata")
+    features: Mapped[bytes] = mapped_column(deferred=True)
+
+
+class Batch(Base):
+    """The answer to a batch that came with an Idempotency-Key, kept to be given again."""
+
+    __tablename__ = "batches"
+
+    stream_id: Mapped[int] = mapped_column(
+        ForeignKey("streams.id", ondelete="CASCADE"), primary_key=True
+    )
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    sha256: Mapped[bytes]
+    first_seq: Mapped[int] = mapped_column(BigInteger)
+    last_seq: Mapped[int] = mapped_column(BigInteger)
+    response: Mapped[Json]
+    created_at: Mapped[Moment] = mapped_column(server_default=NOW)
+
+
+class Audit(Base):
+    """Who did what that others may have to account for."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    at: Mapped[Moment] = mapped_column(server_default=NOW)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    action: Mapped[str]
+    subject: Mapped[str] = mapped_column(server_default="")
+    details: Mapped[Json] = mapped_column(server_default="{}")
+
+
+Index("ix_batches_stream_id_key", Batch.stream_id, Batch.key)
+Index("ix_audit_at", Audit.at)
+Index("ix_users_email_lower", func.lower(User.email), unique=True)

@@ -1,0 +1,142 @@
+"""Every setting, typed, read once from the environment, and below it from a `.env` file.
+
+`.env.example` documents the same names; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from dotenv import dotenv_values
+
+from dinsight.errors import SettingError
+
+MIN_SECRET_BYTES = 32
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise ValueError(f"a whole number from {low:,} to {high:,}")
+        return value
+
+    return parse
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in choices:
+            raise ValueError("one of " + ", ".join(choices))
+        return text.lower()
+
+    return parse
+
+
+def _long_enough(text: str) -> str:
+    if len(text.encode()) < MIN_SECRET_BYTES:
+        raise ValueError(f"at least {MIN_SECRET_BYTES} bytes of random text")
+    return text
+
+
+def _database_url(text: str) -> str:
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme not in {"postgresql", "postgres", "postgresql+psycopg2"}:
+        raise ValueError("postgresql://user:password@host:port/name")
+    return f"postgresql+psycopg2://{rest}"
+
+
+def _setting(name: str, default: Any, parse: Callable[[str], Any]) -> Any:
+    return dataclasses.field(default=default, metadata={"name": name, "parse": parse})
+
+
+def _secret_setting(name: str, parse: Callable[[str], Any]) -> Any:
+    """One whose value is never shown."""
+    return dataclasses.field(default="", repr=False, metadata={"name": name, "parse": parse})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of one server. An empty value in the environment means the default."""
+
+    home: Path = _setting("DINSIGHT_HOME", Path(".dinsight"), Path)
+    host: str = _setting("DINSIGHT_HOST", "127.0.0.1", str)
+    port: int = _setting("DINSIGHT_PORT", 8080, _integer(0, 65_535))
+    threads: int = _setting("DINSIGHT_THREADS", 16, _integer(2, 512))
+    proxies: int = _setting("DINSIGHT_TRUSTED_PROXIES", 0, _integer(0, 10))
+    database_url: str = _secret_setting("DATABASE_URL", _database_url)
+    secret_key: str = _secret_setting("DINSIGHT_SECRET_KEY", _long_enough)
+    bootstrap_email: str = _setting("DINSIGHT_BOOTSTRAP_EMAIL", "", str)
+    bootstrap_password: str = _secret_setting("DINSIGHT_BOOTSTRAP_PASSWORD", str)
+    registration: Literal["", "open", "closed"] = _setting(
+        "DINSIGHT_REGISTRATION", "", _one_of("open", "closed")
+    )
+    access_token_hours: int = _setting("DINSIGHT_ACCESS_TOKEN_HOURS", 12, _integer(1, 24 * 30))
+    refresh_token_days: int = _setting("DINSIGHT_REFRESH_TOKEN_DAYS", 30, _integer(1, 365))
+    max_upload_mb: int = _setting("DINSIGHT_MAX_UPLOAD_MB", 512, _integer(1, 100_000))
+    max_rows: int = _setting("DINSIGHT_MAX_ROWS", 200_000, _integer(1, 100_000_000))
+    max_columns: int = _setting("DINSIGHT_MAX_COLUMNS", 20_000, _integer(1, 1_000_000))
+    log_level: str = _setting(
+        "DINSIGHT_LOG_LEVEL", "info", _one_of("debug", "info", "warning", "error")
+    )
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """The settings in `environ`; by default the process's own over those of `./.env`.
+
+        Raises SettingError, which names the setting, for a value that cannot be used.
+        """
+        if environ is None:
+            environ = {k: v for k, v in dotenv_values(".env").items() if v is not None} | os.environ
+        values: dict[str, Any] = {}
+        for field in dataclasses.fields(cls):
+            name = field.metadata["name"]
+            text = environ.get(name, "").strip()
+            if not text:
+                continue
+            try:
+                values[field.name] = field.metadata["parse"](text)
+            except ValueError as error:
+                shown = "" if not field.repr else f", not {text!r}"
+                raise SettingError(f"{name} must be {_expected(error)}{shown}") from None
+        return cls(**values)
+
+    @classmethod
+    def names(cls) -> dict[str, Any]:
+        """Every environment name with its default."""
+        return {field.metadata["name"]: field.default for field in dataclasses.fields(cls)}
+
+    @property
+    def registration_open(self) -> bool:
+        """Whether strangers may register: by default only where none can reach the server."""
+        if self.registration:
+            return self.registration == "open"
+        return is_loopback(self.host)
+
+    @property
+    def max_upload_bytes(self) -> int:
+        return self.max_upload_mb * 1024 * 1024
+
+    def with_home(self, home: Path) -> Settings:
+        return dataclasses.replace(self, home=home)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs on this machine reach a server at `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _expected(error: ValueError) -> str:
+    text = str(error)
+    return "a whole number" if text.startswith("invalid literal") else text

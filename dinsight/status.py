@@ -1,0 +1,96 @@
+"""What a stream is doing: its state, progress, pace and level."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import statistics
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from dinsight.accounts import Identity
+from dinsight.errors import BaselineFailed, BaselineNotReady
+from dinsight.streams import DEFAULT, DEFAULT_GLOW, Found, find, level_word
+
+QUIET_GAPS = 3
+QUIET_SECONDS = 5.0
+
+
+def status(
+    session: Session, who: Identity, baseline_id: int, name: str, *, now: dt.datetime
+) -> dict[str, Any]:
+    """The state of a stream; one that nothing was sent to yet has not started."""
+    try:
+        row = find(session, who, baseline_id, name)
+    except (BaselineNotReady, BaselineFailed):
+        return _not_started(baseline_id, name)
+    return describe(row, now)
+
+
+def describe(row: Found, now: dt.datetime) -> dict[str, Any]:
+    streamed, total = row.next_seq - 1, row.declared_total
+    active = is_active(row, now)
+    return {
+        "baseline_id": row.baseline_id,
+        "stream": row.name,
+        "status": row.state,
+        "is_streaming": row.state == "streaming",
+        "is_active": active,
+        "stale": row.state == "streaming" and not active,
+        "streamed_points": streamed,
+        "total_points": total,
+        "progress_percentage": min(100.0, round(100 * streamed / total, 2)) if total else None,
+        "baseline_points": row.baseline_rows,
+        "last_update": row.last_point_at,
+        "latest_glow_count": row.settings.get("latest_glow_count", DEFAULT_GLOW),
+        "batch_size": row.settings.get("batch_size"),
+        "delay_seconds": row.settings.get("delay_seconds"),
+        "rate": _rate(row.arrivals),
+        "epoch": row.epoch,
+        "last_seq": streamed,
+        "level": level_word(row.level),
+        "score": row.score,
+    }
+
+
+def is_active(row: Found, now: dt.datetime) -> bool:
+    """Whether points are coming: not ended, and the last one is no older than the pace explains."""
+    if row.state != "streaming" or row.last_point_at is None:
+        return False
+    gaps = [later[0] - earlier[0] for earlier, later in itertools.pairwise(row.arrivals)]
+    pace = max(row.settings.get("delay_seconds", 0.0), statistics.median(gaps) if gaps else 0.0)
+    quiet = (now - row.last_point_at).total_seconds()
+    return bool(quiet <= max(QUIET_GAPS * pace, QUIET_SECONDS))
+
+
+def _rate(arrivals: list[list[float]]) -> float | None:
+    """Points a second over the last batches."""
+    if len(arrivals) < 2 or arrivals[-1][0] <= arrivals[0][0]:
+        return None
+    (began, had), (ended, has) = arrivals[0], arrivals[-1]
+    return (has - had) / (ended - began)
+
+
+def _not_started(baseline_id: int, name: str) -> dict[str, Any]:
+    return {
+        "baseline_id": baseline_id,
+        "stream": name or DEFAULT,
+        "status": "not_started",
+        "is_streaming": False,
+        "is_active": False,
+        "stale": False,
+        "streamed_points": 0,
+        "total_points": None,
+        "progress_percentage": None,
+        "baseline_points": 0,
+        "last_update": None,
+        "latest_glow_count": DEFAULT_GLOW,
+        "batch_size": None,
+        "delay_seconds": None,
+        "rate": None,
+        "epoch": 1,
+        "last_seq": 0,
+        "level": level_word(0),
+        "score": None,
+    }

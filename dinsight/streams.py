@@ -1,0 +1,206 @@
+"""Streams: finding them, and what a user can do to one. A reset archives and raises the epoch."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from dinsight import baselines
+from dinsight.accounts import Identity, audit
+from dinsight.errors import BaselineNotFound, InvalidRequest, StreamNotFound
+from dinsight.maps.levels import Level
+from dinsight.models import Baseline, Epoch, FittedMap, Json, Moment, Stream
+
+DEFAULT = "default"
+NAME = re.compile(r"[\w .:+-]{1,64}")
+
+ACTIONS = {
+    "start": "streaming",
+    "resume": "streaming",
+    "pause": "paused",
+    "stop": "stopped",
+    "complete": "completed",
+}
+SETTINGS: dict[str, tuple[type, float, float]] = {
+    "latest_glow_count": (int, 0, 1_000),
+    "batch_size": (int, 1, 1_000_000),
+    "delay_seconds": (float, 0, 86_400),
+}
+DEFAULT_GLOW = 10
+
+
+@dataclass(frozen=True)
+class Found:
+    """A stream as it is now, with what a read or a batch needs to know of its baseline and map."""
+
+    baseline_id: int
+    baseline_rows: int
+    id: int
+    name: str
+    epoch: int
+    next_seq: int
+    map_id: int
+    state: str
+    declared_total: int | None
+    settings: Json
+    last_point_at: Moment | None
+    arrivals: list[list[float]]
+    level: int
+    score: float | None
+    sha256: str
+
+
+OF_STREAM = [field.name for field in fields(Found)][2:-1]
+
+
+def find(
+    session: Session, who: Identity, baseline_id: int, name: str, *, create: bool = False
+) -> Found:
+    """The stream with what a read or a batch needs to know of it, in one query.
+
+    With `create` a stream that is not there yet is made. Raises BaselineNotFound, BaselineNotReady
+    or StreamNotFound.
+    """
+    columns = [Baseline.id, Baseline.rows, *(getattr(Stream, name) for name in OF_STREAM)]
+    row: Any = session.execute(
+        select(*columns, FittedMap.sha256)
+        .select_from(Baseline)
+        .outerjoin(Stream, (Stream.baseline_id == Baseline.id) & (Stream.name == name))
+        .outerjoin(FittedMap, FittedMap.id == Stream.map_id)
+        .where(Baseline.id == baseline_id, baselines.visible(who))
+    ).one_or_none()
+    if row is None:
+        raise BaselineNotFound()
+    if row.sha256 is not None:
+        return Found(*row)
+    baseline = baselines.get(session, who, baseline_id)
+    baselines.require_fitted(baseline)
+    if not create:
+        raise StreamNotFound(f"Baseline {baseline_id} has no stream {name!r}.")
+    _create(session, baseline, name)
+    return find(session, who, baseline_id, name)
+
+
+def lock(session: Session, who: Identity, baseline_id: int, name: str) -> Stream:
+    """The stream, held for this transaction; made if it is not there yet."""
+    found = find(session, who, baseline_id, name, create=True)
+    return session.get_one(Stream, found.id, with_for_update=True, populate_existing=True)
+
+
+def configure(
+    session: Session, who: Identity, baseline_id: int, name: str, wanted: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Set what the sender declares: its total, pace and glow. Raises InvalidRequest."""
+    changes = {key: _checked(key, wanted[key]) for key in SETTINGS if wanted.get(key) is not None}
+    stream = lock(session, who, baseline_id, name)
+    if "total_points" in wanted:
+        stream.declared_total = _checked_total(wanted["total_points"])
+    stream.settings = {**stream.settings, **changes}
+    session.flush()
+    return {
+        "baseline_id": baseline_id,
+        "stream": stream.name,
+        "total_points": stream.declared_total,
+        "latest_glow_count": DEFAULT_GLOW,
+        **stream.settings,
+    }
+
+
+def control(
+    session: Session, who: Identity, baseline_id: int, name: str, action: str
+) -> dict[str, Any]:
+    """Start, pause, resume, stop or complete; senders that can obey read it in their answers."""
+    if action not in ACTIONS:
+        raise InvalidRequest(f"There is no action {action!r}: choose one of {', '.join(ACTIONS)}.")
+    stream = lock(session, who, baseline_id, name)
+    state = ACTIONS[action]
+    if state == "streaming" and stream.next_seq == 1:
+        state = "not_started"
+    if not (action == "pause" and stream.state in {"stopped", "completed"}):
+        stream.state = state
+    return {"status": stream.state, "stream": stream.name, "epoch": stream.epoch}
+
+
+def reset(
+    session: Session, who: Identity, baseline_id: int, name: str, *, now: dt.datetime
+) -> dict[str, Any]:
+    """Archive the points and begin a new epoch on the baseline's current map."""
+    stream = lock(session, who, baseline_id, name)
+    archived = stream.next_seq - 1
+    current = session.scalars(select(Baseline.map_id).where(Baseline.id == baseline_id)).one()
+    session.execute(
+        update(Epoch)
+        .where(Epoch.stream_id == stream.id, Epoch.epoch == stream.epoch)
+        .values(ended_at=now)
+    )
+    stream.epoch += 1
+    stream.next_seq = 1
+    stream.map_id = current or stream.map_id
+    stream.state = "not_started"
+    stream.declared_total = None
+    stream.last_point_at = None
+    stream.arrivals = []
+    stream.level = Level.HEALTHY
+    stream.level_state = {}
+    stream.score = None
+    session.add(
+        Epoch(stream_id=stream.id, epoch=stream.epoch, map_id=stream.map_id, started_at=now)
+    )
+    subject = f"{baseline_id}/{stream.name}"
+    audit(session, "stream.reset", user_id=who.id, subject=subject, points=archived)
+    return {"deleted_points": archived, "epoch": stream.epoch, "stream": stream.name}
+
+
+def names(session: Session, who: Identity, baseline_id: int) -> list[str]:
+    """The streams of a baseline, the oldest first."""
+    return list(
+        session.scalars(
+            select(Stream.name)
+            .join(Baseline, Baseline.id == Stream.baseline_id)
+            .where(Baseline.id == baseline_id, baselines.visible(who))
+            .order_by(Stream.id)
+        )
+    )
+
+
+def _create(session: Session, baseline: Baseline, name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise InvalidRequest("A stream's name has 1 to 64 letters, digits, blanks or any of _.:+-")
+    stream_id = session.scalar(
+        upsert(Stream)
+        .values(baseline_id=baseline.id, name=name, map_id=baseline.map_id)
+        .on_conflict_do_nothing()
+        .returning(Stream.id)
+    )
+    if stream_id is not None:
+        session.add(Epoch(stream_id=stream_id, epoch=1, map_id=baseline.map_id))
+        session.flush()
+
+
+def level_word(level: int) -> str:
+    """The level as users read it: healthy, warning or alarm."""
+    return Level(level).name.lower()
+
+
+def _checked(key: str, value: Any) -> float:
+    kind, low, high = SETTINGS[key]
+    good = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
+    if not good or not low <= value <= high:
+        number = "a whole number" if kind is int else "a number"
+        raise InvalidRequest(f"{key} must be {number} from {low:,} to {high:,}.")
+    return float(value) if kind is float else int(value)
+
+
+def _checked_total(value: Any) -> int | None:
+    if value is None or value == 0:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**53:
+        raise InvalidRequest("total_points must be a whole number, or null where it is not known.")
+    return value

@@ -1,0 +1,51 @@
+"""What runs inside the job process. Everything here is importable by name, for any executor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+from sqlalchemy.orm import sessionmaker
+
+from dinsight import readings
+from dinsight.database import open_engine
+
+NICENESS = 19
+PARENT_CHECK_SECONDS = 1.0
+
+
+def start(cache: str) -> None:
+    """Prepare a local job process: polite, deaf to Ctrl-C, and gone when its parent is."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.nice(NICENESS)
+    Path(cache).mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("NUMBA_CACHE_DIR", cache)
+    threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
+
+
+def warm_up() -> None:
+    """Compile what a fit needs, before the first one is asked for."""
+    from dinsight import maps
+
+    maps.warm_up()
+
+
+def fit(url: str, job_id: int, lease: str, limits: readings.Limits) -> None:
+    """Fit a baseline, with a connection of this process's own."""
+    from dinsight import fitting
+
+    engine = open_engine(url, pool_size=1)
+    try:
+        fitting.fit(sessionmaker(engine), job_id, lease, limits)
+    finally:
+        engine.dispose()
+
+
+def _follow(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(PARENT_CHECK_SECONDS)
+    os._exit(1)

@@ -1,0 +1,154 @@
+"""The account page: who you are, your password, your API keys."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dash_bootstrap_components as dbc
+from dash import html
+
+from layouts.components import button, field
+
+
+@enum.unique
+class Ids(enum.StrEnum):
+    CURRENT = "account-current-password"
+    NEW = "account-new-password"
+    REPEAT = "account-repeat-password"
+    SAVE = "account-save-password"
+    MESSAGE = "account-password-message"
+    PASSWORD = "account-password"  # noqa: S105 - an element's id
+    KEYS = "account-keys"
+    KEY_MESSAGE = "account-keys-message"
+
+
+REVOKE = "account-revoke-key"
+
+
+@dataclass(frozen=True)
+class Key:
+    """An API key as the page shows it; the key itself is not known."""
+
+    id: int
+    name: str
+    created_at: dt.datetime
+    last_used_at: dt.datetime | None
+
+
+def page(
+    *, email: str, full_name: str, role: str, has_password: bool, keys: Sequence[Key]
+) -> html.Div:
+    return html.Div(
+        [
+            html.H1("Account"),
+            html.Section([html.H2("You"), profile(email, full_name, role)], className="card"),
+            html.Section(
+                [
+                    html.H2("Password"),
+                    html.Form(
+                        password_form(has_password, email),
+                        id=Ids.PASSWORD,
+                        **{"data-stays": ""},
+                    ),
+                    html.P(id=Ids.MESSAGE, role="status", className="message"),
+                ],
+                className="card",
+            ),
+            html.Section(
+                [
+                    html.H2("API keys"),
+                    html.P(
+                        "Machine senders and scripts sign in with a key. "
+                        "A revoked key stops working at once.",
+                        className="hint",
+                    ),
+                    html.Div(key_table(keys), id=Ids.KEYS),
+                    html.P(id=Ids.KEY_MESSAGE, role="status", className="message"),
+                ],
+                className="card",
+            ),
+        ],
+        className="account",
+    )
+
+
+def profile(email: str, full_name: str, role: str) -> html.Dl:
+    facts = {"E-mail": email, "Name": full_name or "–", "Role": role}
+    return html.Dl(
+        [
+            html.Div([html.Dt(name), html.Dd(value)], className="fact")
+            for name, value in facts.items()
+        ]
+    )
+
+
+def password_form(has_password: bool, email: str) -> list[Any]:
+    """The fields; without a password there is no current one to ask for.
+
+    The hidden user name tells password managers whose password this is.
+    """
+    current = _password("Current password", Ids.CURRENT, "current-password")
+    current.hidden = not has_password
+    hint = "8 to 128 characters; the commonest passwords are refused."
+    intro = [] if has_password else [html.P("No password is set: set one to sign in with it.")]
+    return [
+        *intro,
+        dbc.Input(
+            type="text",
+            value=email,
+            autocomplete="username",
+            readonly=True,
+            tabindex="-1",
+            class_name="sr-only",
+        ),
+        current,
+        _password("New password", Ids.NEW, "new-password", hint),
+        _password("New password, again", Ids.REPEAT, "new-password"),
+        button(
+            "Change the password" if has_password else "Set the password", Ids.SAVE, kind="primary"
+        ),
+    ]
+
+
+def key_table(keys: Sequence[Key]) -> Any:
+    if not keys:
+        return html.P("There are no keys.")
+    head = html.Tr([html.Th(text, scope="col") for text in ("Name", "Made", "Last used", "")])
+    return html.Div(
+        html.Table([html.Thead(head), html.Tbody([_key_row(key) for key in keys])]),
+        className="table-scroll",
+    )
+
+
+def _key_row(key: Key) -> html.Tr:
+    revoke = html.Button(
+        ["Revoke", html.Span(f" the key {key.name}", className="sr-only")],
+        id={"type": REVOKE, "key": key.id},
+        className="button danger small",
+        type="button",
+    )
+    used = _moment(key.last_used_at) if key.last_used_at else "never"
+    return html.Tr(
+        [html.Td(key.name), html.Td(_moment(key.created_at)), html.Td(used), html.Td(revoke)]
+    )
+
+
+def _moment(moment: dt.datetime) -> html.Time:
+    utc = moment.astimezone(dt.UTC)
+    return html.Time(f"{utc:%Y-%m-%d %H:%M} UTC", dateTime=utc.isoformat())
+
+
+def _password(label: str, id: Ids, autocomplete: str, hint: str = "") -> html.Div:
+    control = dbc.Input(
+        id=id,
+        type="password",
+        autocomplete=autocomplete,
+        maxlength=128,
+        class_name="input",
+        value="",
+    )
+    return field(label, control, for_=id, hint=hint)

@@ -1,0 +1,74 @@
+"""What stands over the map when there is nothing to draw: the reason and the next action."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from dash import html
+
+from layouts.components import command
+from layouts.streaming import Ids
+
+DEFAULT_STREAM = "default"
+
+
+def no_baseline(base_url: str) -> html.Div:
+    return _notice(
+        "No baseline yet",
+        html.P(
+            "A baseline is a CSV of normal operation, one row a reading; more than 100 rows make "
+            "a good map. Upload one and stream to it with the simulator:"
+        ),
+        command("python -m simulator --baseline-file baseline.csv --monitor-file monitor.csv"),
+        html.P("or upload it alone, with an API key:"),
+        command(
+            'curl -H "Authorization: Bearer $DINSIGHT_KEY" -F files=@baseline.csv '
+            f"{base_url.rstrip('/')}/api/v1/analyze"
+        ),
+    )
+
+
+def fitting(name: str, progress: int, message: str) -> html.Div:
+    """The bar and the sentence under it are painted on by the reducer."""
+    return _notice(
+        f"{name} is being fitted",
+        html.Div(
+            html.Div(id=Ids.FIT_BAR, className="bar-fill", style={"width": f"{progress}%"}),
+            className="bar",
+        ),
+        html.P(fit_text(progress, message), id=Ids.FIT_TEXT),
+        html.P("The map opens here by itself.", className="hint"),
+    )
+
+
+def fit_text(progress: int, message: str) -> str:
+    return f"{progress} % · {message}" if message else f"{progress} %"
+
+
+def failed(name: str, reason: str) -> html.Div:
+    return _notice(
+        f"{name} could not be fitted",
+        html.P(reason, className="message error"),
+        html.P("Correct the file and upload it again, or choose another baseline."),
+    )
+
+
+def refused(sentence: str) -> html.Div:
+    """A baseline or stream that is not there, or is another's."""
+    return _notice("Nothing to show here", html.P(sentence), html.P("Choose another baseline."))
+
+
+def waiting(baseline_id: int, stream: str) -> html.Div:
+    line = f"python -m simulator --baseline-id {baseline_id}"
+    if stream != DEFAULT_STREAM:
+        line += f" --stream {shlex.quote(stream)}"
+    return _notice(
+        "Waiting for points",
+        html.P("The baseline is on the map. Stream to it, for instance with the simulator:"),
+        command(line),
+    )
+
+
+def _notice(title: str, *parts: Any) -> html.Div:
+    return html.Div([html.H2(title), *parts], className="notice")

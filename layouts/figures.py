@@ -1,0 +1,232 @@
+"""Figures: data in, figure out, as plain dicts of Plotly's JSON. No Dash.
+
+The map is made once when a stream is opened; after that the page extends its traces, so their
+columns are lists: Plotly cannot extend an array that came as `{bdata, dtype}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from layouts.theme import BASELINE, MONITOR, THEMES, Theme, theme
+
+BASELINE_DENSITY, MONITOR_DENSITY = "Baseline density", "Monitor density"
+TRACES = (BASELINE_DENSITY, MONITOR_DENSITY, "Baseline", "Monitor", "Latest")
+POINT_SIZE = 6
+RING = 7  # px that the ring of a newest point is wider than the point
+MARGIN = 0.15  # of the cloud's extent, kept free on every side when the map opens
+LEVELS = {"start": 0.1, "end": 0.9, "size": 0.2}  # of the densest cell
+CAP_GL, CAP_SVG = 20_000, 3_000  # points drawn of each set with WebGL and without
+HOVER = "point %{customdata[0]:,}<br>score %{customdata[1]:.3g} of its limit<br>%{customdata[2]}"
+
+
+@dataclass(frozen=True)
+class Density:
+    """A grid of densities, each a share of the densest cell; `z` has a row for each y."""
+
+    x: Sequence[float]
+    y: Sequence[float]
+    z: Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What the browser that asks can do: WebGL, touch; and its theme."""
+
+    gl: bool = True
+    touch: bool = False
+    theme: str = "light"
+
+    @property
+    def cap(self) -> int:
+        return CAP_GL if self.gl else CAP_SVG
+
+
+def stream_map(
+    places: np.ndarray, density: Density | None, *, key: str, view: str, screen: Screen
+) -> dict[str, Any]:
+    """The map of a baseline, (n, 2), ready for the points of a stream.
+
+    `key` tells one opening of the page from another, `view` one stream from another: zoom and
+    legend survive as long as `view` stays.
+    """
+    colours = theme(screen.theme)
+    drawn = thin(places, screen.cap)
+    return {
+        "data": [
+            _contour(BASELINE_DENSITY, density, colours.baseline_lines),
+            _contour(MONITOR_DENSITY, None, colours.monitor_lines),
+            _baseline(drawn, screen),
+            _monitor(screen),
+            _latest(screen, colours),
+        ],
+        "layout": _layout(extent(places), colours, screen, key=key, view=view),
+    }
+
+
+def nothing() -> dict[str, Any]:
+    """The empty plot behind a notice."""
+    hidden, clear = {"visible": False}, "rgba(0,0,0,0)"
+    layout = {"xaxis": hidden, "yaxis": hidden, "paper_bgcolor": clear, "plot_bgcolor": clear}
+    return {"data": [], "layout": layout}
+
+
+def thin(places: np.ndarray, cap: int) -> np.ndarray:
+    """At most `cap` of the rows, evenly spaced."""
+    if len(places) <= cap:
+        return places
+    rows = np.linspace(0, len(places) - 1, cap).round().astype(int)
+    return np.asarray(places[rows])
+
+
+def extent(places: np.ndarray) -> tuple[list[float], list[float]]:
+    """The ranges of both axes that show a cloud with some room around it."""
+    if not len(places):
+        return [-1.0, 1.0], [-1.0, 1.0]
+    low, high = places.min(axis=0).astype(float), places.max(axis=0).astype(float)
+    room = MARGIN * max(float((high - low).max()), 1e-6)
+    return [low[0] - room, high[0] + room], [low[1] - room, high[1] + room]
+
+
+def theme_changes() -> dict[str, Any]:
+    """For each theme, what the page restyles (by trace) and relays out when it is chosen."""
+    return {name: _theme_change(colours) for name, colours in THEMES.items()}
+
+
+def config() -> dict[str, Any]:
+    """How the plot behaves; the toolbar keeps what a map needs."""
+    return {
+        "displaylogo": False,
+        "doubleClick": "autosize",
+        "plotGlPixelRatio": 1,
+        "responsive": True,
+        "scrollZoom": True,
+        "modeBarButtons": [
+            ["zoom2d", "pan2d"],
+            ["zoomIn2d", "zoomOut2d", "autoScale2d"],
+            ["toImage"],
+        ],
+        "toImageButtonOptions": {"format": "png", "filename": "dinsight-map", "scale": 2},
+    }
+
+
+def _contour(name: str, density: Density | None, colour: str) -> dict[str, Any]:
+    return {
+        "type": "contour",
+        "name": name,
+        **(asdict(density) if density else {"x": [], "y": [], "z": []}),
+        "visible": density is not None,
+        "autocontour": False,
+        "contours": {"coloring": "lines", **LEVELS},
+        "colorscale": _scale(colour),
+        "line": {"width": 1.25, "smoothing": 1},
+        "showscale": False,
+        "showlegend": False,
+        "hoverinfo": "skip",
+    }
+
+
+def _scale(colour: str) -> list[list[Any]]:
+    return [[0, colour], [1, colour]]
+
+
+def _scatter(screen: Screen, name: str, marker: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "scattergl" if screen.gl else "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [],
+        "y": [],
+        "marker": marker,
+    }
+
+
+def _baseline(drawn: np.ndarray, screen: Screen) -> dict[str, Any]:
+    """As float32, which live points come as, so that a baseline row sent back lands on its own.
+
+    Without hover: with one far outlier GL's hover is very slow on a large trace.
+    """
+    drawn = drawn.astype(np.float32)
+    marker = {"color": BASELINE, "size": POINT_SIZE, "opacity": 0.55}
+    columns = {"x": drawn[:, 0].tolist(), "y": drawn[:, 1].tolist()} if len(drawn) else {}
+    return _scatter(screen, "Baseline", marker) | columns | {"hoverinfo": "skip"}
+
+
+def _monitor(screen: Screen) -> dict[str, Any]:
+    marker = {"color": MONITOR, "size": POINT_SIZE, "opacity": 0.8}
+    hover = {"customdata": [], "hovertemplate": HOVER + "<extra></extra>"}
+    return _scatter(screen, "Monitor", marker) | hover
+
+
+def _latest(screen: Screen, colours: Theme) -> dict[str, Any]:
+    marker = {
+        "symbol": "circle-open",
+        "color": colours.ring,
+        "size": POINT_SIZE + RING,
+        "line": {"width": 1.5, "color": colours.ring},
+    }
+    return _scatter(screen, "Latest", marker) | {"customdata": [], "hoverinfo": "skip"}
+
+
+def _layout(
+    ranges: tuple[list[float], list[float]], colours: Theme, screen: Screen, *, key: str, view: str
+) -> dict[str, Any]:
+    x, y = ranges
+    return {
+        "meta": {"key": key},
+        "uirevision": view,
+        "autosize": True,
+        "margin": {"l": 44, "r": 12, "t": 12, "b": 40},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {
+            "family": "IBM Plex Sans, system-ui, sans-serif",
+            "size": 12,
+            "color": colours.ink,
+        },
+        "dragmode": False if screen.touch else "pan",
+        "hovermode": "closest",
+        "hoverlabel": {"font": {"family": "IBM Plex Sans, system-ui, sans-serif"}},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": colours.ink},
+        "legend": {
+            "x": 0.01,
+            "y": 0.99,
+            "orientation": "h",
+            "bgcolor": colours.legend,
+            "itemsizing": "constant",
+        },
+        "xaxis": _axis(x, colours) | {"title": {"text": "cloud widths", "standoff": 6}},
+        "yaxis": _axis(y, colours)
+        | {"scaleanchor": "x", "scaleratio": 1, "title": {"text": "cloud widths", "standoff": 4}},
+    }
+
+
+def _axis(range_: list[float], colours: Theme) -> dict[str, Any]:
+    return {
+        "range": range_,
+        "gridcolor": colours.grid,
+        "zeroline": False,
+        "nticks": 8,
+        "tickfont": {"size": 11},
+    }
+
+
+def _theme_change(colours: Theme) -> dict[str, Any]:
+    return {
+        "traces": {
+            BASELINE_DENSITY: {"colorscale": [_scale(colours.baseline_lines)]},
+            MONITOR_DENSITY: {"colorscale": [_scale(colours.monitor_lines)]},
+            "Latest": {"marker.color": colours.ring, "marker.line.color": colours.ring},
+        },
+        "layout": {
+            "font.color": colours.ink,
+            "modebar.color": colours.ink,
+            "legend.bgcolor": colours.legend,
+            "xaxis.gridcolor": colours.grid,
+            "yaxis.gridcolor": colours.grid,
+        },
+    }

@@ -1,0 +1,121 @@
+"""The frame around every page: header, account menu, the place that pages are shown in."""
+
+from __future__ import annotations
+
+import enum
+
+from dash import dcc, html
+
+STREAMING, ACCOUNT = "/dashboard/streaming", "/account"
+
+# The theme's script stands in the head so that it runs before anything is painted; the toast
+# stands outside of the app because scripts write to it.
+INDEX = """<!DOCTYPE html>
+<html lang="en">
+<head>
+{%metas%}
+<meta name="color-scheme" content="light dark">
+<title>{%title%}</title>
+<link rel="icon" href="/assets/favicon.svg" type="image/svg+xml">
+<script src="/assets/theme.js"></script>
+{%css%}
+</head>
+<body>
+<a class="skip-link" href="#main">Skip to the content</a>
+{%app_entry%}
+<div id="toast" class="toast" role="status" aria-live="polite"></div>
+{%config%}
+{%scripts%}
+{%renderer%}
+</body>
+</html>
+"""
+
+
+@enum.unique
+class Ids(enum.StrEnum):
+    URL = "url"
+    PAGE = "main"
+    WHO = "account-who"
+    SIGN_OUT = "account-sign-out"
+    THEME = "theme-toggle"
+
+
+def shell() -> html.Div:
+    """The page without its content, which follows the address."""
+    return html.Div(
+        [
+            dcc.Location(id=Ids.URL, refresh=False),
+            header(),
+            html.Main(id=Ids.PAGE, tabIndex=-1),
+        ],
+        className="shell",
+    )
+
+
+def header() -> html.Header:
+    return html.Header(
+        [
+            dcc.Link(
+                [html.Span(className="mark", **{"aria-hidden": "true"}), "D'insight"],
+                href=STREAMING,
+                className="brand",
+            ),
+            html.Nav(
+                dcc.Link("Streaming", href=STREAMING, className="nav-link"),
+                **{"aria-label": "Pages"},
+            ),
+            html.Div([theme_toggle(), account_menu()], className="header-end"),
+        ],
+        className="header",
+    )
+
+
+def theme_toggle() -> html.Button:
+    """One button with two names, of which the style sheet shows the one that applies."""
+    return html.Button(
+        [
+            html.Span("Switch to the dark theme", className="sr-only when-light"),
+            html.Span("Switch to the light theme", className="sr-only when-dark"),
+        ],
+        id=Ids.THEME,
+        className="icon-button theme-button",
+        **{"data-theme-toggle": ""},
+    )
+
+
+def account_menu() -> html.Details:
+    return html.Details(
+        [
+            html.Summary(
+                html.Span("Account menu", className="sr-only"),
+                className="icon-button account-button",
+            ),
+            html.Div(
+                [
+                    html.P(id=Ids.WHO, className="menu-who"),
+                    dcc.Link("Account", href=ACCOUNT, className="menu-item"),
+                    html.Button(
+                        "Sign out",
+                        id=Ids.SIGN_OUT,
+                        className="menu-item",
+                        **{"data-sign-out": ""},
+                    ),
+                ],
+                className="menu-list",
+            ),
+        ],
+        className="menu",
+    )
+
+
+def not_found(path: str) -> html.Div:
+    """The page of an address that leads nowhere."""
+    return html.Div(
+        [
+            html.H1("There is no such page"),
+            html.P(["Nothing is at ", html.Code(path), "."]),
+            dcc.Link("Go to the streaming page", href=STREAMING, className="button primary"),
+        ],
+        className="notice-page",
+    )

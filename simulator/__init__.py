@@ -1,0 +1,1 @@
+"""The simulator: plays a recorded machine into D'insight, over HTTP alone."""

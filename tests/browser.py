@@ -1,0 +1,225 @@
+"""A real browser on the real server: what the browser tests hold on to."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import selenium
+import uvicorn
+from a2wsgi import WSGIMiddleware
+from flask import Flask
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from dinsight import streams
+from dinsight.accounts import Identity
+from dinsight.ingest import Incoming, ingest
+from dinsight.services import Services
+from tests.factories import csv, healthy
+
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--disable-dev-shm-usage", "--lang=en-US", "--window-size=1440,1000"),
+)
+PATIENCE = 20.0
+MAP = """
+const gd = document.querySelector("#live-map .js-plotly-plot");
+if (!gd || !gd.data || !gd.data.length) return null;
+const of = (name) => gd.data.find((trace) => trace.name === name);
+return {
+  baseline: of("Baseline").x, monitor: of("Monitor").x, monitorY: of("Monitor").y,
+  seqs: of("Monitor").customdata.map((about) => about[0]), latest: of("Latest").x,
+  size: of("Monitor").marker.size, ring: of("Latest").marker.size,
+  contours: [of("Baseline density").visible, of("Monitor density").visible],
+  range: gd._fullLayout.xaxis.range, type: of("Monitor").type,
+};
+"""
+
+
+def missing() -> str:
+    """Why there can be no browser here; empty if there can."""
+    absent = [name for name in ("chromium", "chromedriver") if not shutil.which(name)]
+    return f"not installed: {', '.join(absent)}" if absent else ""
+
+
+def start_browser(profile: str) -> webdriver.Chrome:
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    if selenium.__version__.startswith("3."):
+        from selenium.webdriver.remote.remote_connection import RemoteConnection
+
+        RemoteConnection.set_timeout(60)  # its default is one that urllib3 2 does not take
+    return webdriver.Chrome(options=options)
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+class LiveServer:
+    """The application behind uvicorn, in a thread; can be stopped and started again."""
+
+    def __init__(self, app: Flask, port: int) -> None:
+        self._app, self.port = app, port
+        self.url = f"http://localhost:{port}"
+        self._web: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        config = uvicorn.Config(
+            WSGIMiddleware(self._app, workers=8),
+            host="127.0.0.1",
+            port=self.port,
+            interface="asgi3",
+            lifespan="off",
+            ws="none",
+            log_level="error",
+            timeout_graceful_shutdown=2,
+        )
+        self._web = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._web.run, daemon=True)
+        self._thread.start()
+        wait_until(lambda: self._web is not None and self._web.started, "the server to start")
+
+    def stop(self) -> None:
+        if self._web is None or self._thread is None:
+            return
+        self._web.should_exit = True
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive(), "the server did not stop"
+        self._web = None
+
+
+class Page:
+    """The browser as a test speaks of it."""
+
+    def __init__(self, driver: webdriver.Chrome, url: str) -> None:
+        self.driver, self.url = driver, url
+        self.ignored: tuple[str, ...] = ()
+
+    def go(self, path: str) -> None:
+        self.driver.get(path if path.startswith("http") else self.url + path)
+
+    @property
+    def path(self) -> str:
+        return str(self.driver.current_url).removeprefix(self.url)
+
+    def element(self, id: str) -> Any:
+        return self.wait(
+            lambda: next(iter(self.driver.find_elements(By.ID, id)), None), f"#{id} to appear"
+        )
+
+    def text(self, id: str) -> str:
+        """What a person reads there; empty while it is not there."""
+        return str(
+            self.js(
+                "const e = document.getElementById(arguments[0]);"
+                "return e ? e.innerText.trim() : '';",
+                id,
+            )
+        )
+
+    def click(self, id: str) -> None:
+        element = self.element(id)
+        self.wait(element.is_enabled, f"#{id} to be enabled")
+        self.js("arguments[0].scrollIntoView({block: 'center'})", element)
+        element.click()
+
+    def type(self, id: str, text: str) -> None:
+        element = self.element(id)
+        element.send_keys(Keys.CONTROL, "a")
+        element.send_keys(text)
+
+    def js(self, script: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(script, *arguments)
+
+    def map(self) -> dict[str, Any]:
+        return dict(self.js(MAP) or {"monitor": []})
+
+    def wait(self, holds: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+        return wait_until(holds, what, seconds, self.state)
+
+    def wait_text(self, id: str, text: str, seconds: float = PATIENCE) -> None:
+        self.wait(lambda: text in self.text(id), f"{text!r} in #{id}", seconds)
+
+    def wait_points(self, count: int) -> dict[str, Any]:
+        """The map once it has drawn exactly so many monitor points."""
+        self.wait(lambda: len(self.map()["monitor"]) == count, f"{count} points on the map")
+        return self.map()
+
+    def resize(self, width: int, height: int, *, mobile: bool = False) -> None:
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def state(self) -> str:
+        ids = ("live-badge", "live-state", "live-count", "toast")
+        return f"{self.path} " + json.dumps({id: self.text(id) for id in ids})
+
+    def complaints(self) -> list[str]:
+        """Errors and warnings in the console since the last time."""
+        return [
+            entry["message"]
+            for entry in self.driver.get_log("browser")
+            if entry["level"] in {"SEVERE", "WARNING"}
+            and not any(word in entry["message"] for word in self.ignored)
+        ]
+
+
+class StreamUnderTest:
+    """Sends to a stream and acts on it, as a sender or another tab would."""
+
+    def __init__(self, services: Services, who: Identity, baseline_id: int) -> None:
+        self._services, self._who, self.baseline_id = services, who, baseline_id
+
+    def send(self, rows: Any) -> dict[str, Any]:
+        """Rows, or how many healthy ones."""
+        values = healthy(rows) if isinstance(rows, int) else rows
+        incoming = Incoming(csv(values), "batch.csv")
+        return self._do(
+            ingest, incoming, limits=self._services.limits, now=self._services.now(), named=False
+        )
+
+    def control(self, action: str) -> None:
+        self._do(streams.control, action)
+
+    def configure(self, **wanted: Any) -> None:
+        self._do(streams.configure, wanted)
+
+    def reset(self) -> None:
+        self._do(streams.reset, now=self._services.now())
+
+    @property
+    def state(self) -> str:
+        return str(self._do(streams.find).state)
+
+    def _do(self, function: Any, *args: Any, named: bool = True, **more: Any) -> Any:
+        name = ("default",) if named else ()
+        with self._services.sessions.begin() as session:
+            return function(session, self._who, self.baseline_id, *name, *args, **more)
+
+
+def wait_until(
+    holds: Callable[[], Any],
+    what: str,
+    seconds: float = PATIENCE,
+    state: Callable[[], str] = lambda: "",
+) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := holds():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"waited {seconds} s for {what}; {state()}")

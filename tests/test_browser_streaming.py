@@ -1,0 +1,336 @@
+"""The streaming page in a real browser, on the real server and database."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+
+from dinsight import accounts, feed
+from dinsight.accounts import Identity
+from dinsight.models import Baseline
+from dinsight.services import Services
+from tests.browser import Page, StreamUnderTest
+from tests.factories import BASELINE, csv, failing, healthy
+
+pytest_plugins = ["tests.browser_fixtures"]
+SignIn = Callable[[Identity], None]
+
+
+def drawn(page: Page) -> list[tuple[np.float32, np.float32]]:
+    shown = page.map()
+    return places(shown["monitor"], shown["monitorY"])
+
+
+def stored(services: Services, who: Identity, baseline_id: int) -> list[Any]:
+    with services.sessions() as session:
+        points = feed.coordinates(session, who, baseline_id, "default")
+    return places(points["dinsight_x"], points["dinsight_y"])
+
+
+def places(x: list[float], y: list[float]) -> list[tuple[np.float32, np.float32]]:
+    """Points as float32, which is what is stored."""
+    return list(zip(map(np.float32, x), map(np.float32, y), strict=True))
+
+
+def test_points_move_onto_the_map_while_rows_are_posted(
+    page: Page, services: Services, user: Identity, stream: StreamUnderTest
+) -> None:
+    with services.sessions.begin() as session:
+        _, key = accounts.make_key(session, user.id, "sensor")
+    baseline = page.map()["baseline"]
+    assert len(baseline) == len(BASELINE)
+
+    for count in (1, 3, 10):
+        file = io.BytesIO(csv(healthy(count, seed=count)))
+        requests.post(
+            f"{page.url}/api/v1/monitor/{stream.baseline_id}",
+            files={"file": ("batch.csv", file)},
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=10,
+        ).raise_for_status()
+        page.wait(lambda: page.map()["monitor"], "points")
+
+    shown = page.wait_points(14)
+    assert shown["seqs"] == list(range(1, 15))
+    assert drawn(page) == stored(services, user, stream.baseline_id)
+    assert shown["latest"] == shown["monitor"][-10:]
+    assert page.text("live-count") == "14"
+    assert page.text("live-badge") == "Polling"
+    assert page.text("live-state") == "Healthy"
+
+
+def test_declared_total_shows_progress_and_the_end(page: Page, stream: StreamUnderTest) -> None:
+    stream.configure(total_points=1_250)
+    stream.send(250)
+    page.wait_text("live-count", "250 / 1,250")
+    assert page.text("live-percent") == "20 %"
+
+    stream.send(1_000)
+    page.wait_text("live-count", "1,250 / 1,250")
+    page.wait_text("live-badge", "Finished")
+
+
+def test_failing_machine_is_said_in_a_word(page: Page, stream: StreamUnderTest) -> None:
+    stream.send(failing(40))
+    page.wait_text("live-state", "Failing")
+    assert "its limit" in page.text("live-score")
+    page.wait(lambda: page.driver.title.startswith("Failing · Pump 7"), "the title to say so")
+
+
+def test_zoom_and_legend_survive_new_points(page: Page, stream: StreamUnderTest) -> None:
+    stream.send(5)
+    page.wait_points(5)
+    gd = 'document.querySelector("#live-map .js-plotly-plot")'
+    page.js(f"return Plotly.relayout({gd}, {{'xaxis.range[0]': -0.5, 'xaxis.range[1]': 0.25}})")
+    page.js(f"return Plotly.restyle({gd}, {{visible: 'legendonly'}}, [2])")
+    zoomed = page.map()["range"]
+
+    stream.send(failing(5))
+    page.wait_points(10)
+
+    assert page.map()["range"] == zoomed == [-0.5, 0.25]
+    assert page.js(f"return {gd}.data[2].visible") == "legendonly"
+
+
+def test_view_widens_for_a_point_outside_of_it(page: Page, stream: StreamUnderTest) -> None:
+    before = page.map()["range"]
+    stream.send(failing(20))
+    page.wait_points(20)
+    page.wait(lambda: page.map()["range"] != before, "the view to widen")
+    low, high = page.map()["range"]
+    assert all(low < x < high for x in page.map()["monitor"])
+
+
+@pytest.mark.parametrize(
+    ("button", "state", "badge"),
+    [("live-pause", "paused", "Paused"), ("live-stop", "stopped", "Stopped")],
+)
+def test_buttons_act_on_the_stream(
+    page: Page, stream: StreamUnderTest, button: str, state: str, badge: str
+) -> None:
+    stream.send(3)
+    page.wait_text("live-badge", "Polling")
+    page.click(button)
+    page.wait_text("live-badge", badge)
+    assert stream.state == state
+
+    page.click("live-resume" if state == "paused" else "live-start")
+    page.wait_text("live-badge", "Polling")
+    assert stream.state == "streaming"
+
+
+def test_pause_from_another_tab_shows(page: Page, stream: StreamUnderTest) -> None:
+    stream.send(3)
+    page.wait_text("live-badge", "Polling")
+    stream.control("pause")
+    page.wait_text("live-badge", "Paused")
+    assert not page.element("live-pause").is_enabled()
+    assert page.element("live-resume").is_enabled()
+
+
+def test_reset_asks_first_and_says_how_many_points_go(page: Page, stream: StreamUnderTest) -> None:
+    stream.send(12)
+    page.wait_points(12)
+
+    page.click("live-reset")
+    assert "12 points" in page.text("live-reset-dialog")
+    page.driver.find_element("css selector", "[data-closes]").click()
+    assert len(page.map()["monitor"]) == 12
+
+    page.click("live-reset")
+    page.click("live-reset-confirm")
+    page.wait_points(0)
+    page.wait_text("live-badge", "Waiting")
+    page.wait_text("toast", "12 points are archived")
+
+
+def test_reset_elsewhere_clears_and_an_equally_long_run_is_drawn_anew(
+    page: Page, services: Services, user: Identity, stream: StreamUnderTest
+) -> None:
+    stream.send(healthy(6, seed=1))
+    first = page.wait_points(6)["monitor"]
+
+    stream.reset()
+    stream.send(healthy(6, seed=2))
+
+    page.wait(lambda: page.map()["monitor"] not in ([], first), "the second run")
+    assert drawn(page) == stored(services, user, stream.baseline_id)
+    assert page.map()["seqs"] == [1, 2, 3, 4, 5, 6]
+
+
+def test_contours_of_both_sets_are_switched(page: Page, stream: StreamUnderTest) -> None:
+    stream.send(30)
+    page.wait(lambda: page.map()["contours"] == [True, True], "both contours")
+    page.click("live-contours")
+    page.wait(lambda: page.map()["contours"] == [False, False], "no contours")
+    page.click("live-contours")
+    page.wait(lambda: page.map()["contours"] == [True, True], "both contours again")
+
+
+def test_point_size_and_rings_follow_the_controls(page: Page, stream: StreamUnderTest) -> None:
+    stream.send(30)
+    page.wait_points(30)
+    thumb = page.driver.find_element("css selector", "#live-size [role=slider]")
+    for _ in range(3):
+        thumb.send_keys("\ue014")  # arrow right
+    page.wait(lambda: page.map()["size"] == 9, "larger points")
+    assert page.map()["ring"] > 9
+
+    page.type("live-glow", "4")
+    page.wait(lambda: page.map()["latest"] == page.map()["monitor"][-4:], "four rings")
+    stream.send(2)
+    page.wait_points(32)
+    assert page.map()["latest"] == page.map()["monitor"][-4:]
+
+    page.go(f"/dashboard/streaming?baseline_id={stream.baseline_id}")
+    page.wait_points(32)
+    page.wait(lambda: page.map()["size"] == 9, "the size, kept")
+    assert len(page.map()["latest"]) == 4
+
+
+def test_rings_follow_what_the_sender_declares(page: Page, stream: StreamUnderTest) -> None:
+    stream.configure(latest_glow_count=3)
+    stream.send(8)
+    page.wait(lambda: page.map().get("latest") == page.map()["monitor"][-3:], "three rings")
+    glow = page.element("live-glow")
+    page.wait(lambda: glow.get_attribute("value") == "3", "the control to say three")
+
+
+def test_view_that_does_not_refresh_says_so(page: Page, stream: StreamUnderTest) -> None:
+    stream.send(3)
+    page.wait_points(3)
+    page.click("live-auto")
+    page.wait_text("live-badge", "Not refreshing, seen")
+    stream.send(3)
+    page.wait_text("live-badge", "seen 2 s ago")
+    assert len(page.map()["monitor"]) == 3
+
+    page.click("live-refresh")
+    page.wait_points(6)
+    page.click("live-auto")
+    page.wait_text("live-badge", "Polling")
+
+
+def test_address_and_selects_stay_in_step(
+    page: Page, user: Identity, stream: StreamUnderTest, make_baseline: Callable[..., int]
+) -> None:
+    stream.send(2)
+    page.wait_points(2)
+    other = make_baseline(user, "Pump 8")
+    assert page.path == f"/dashboard/streaming?baseline_id={stream.baseline_id}"
+    page.go(page.path)
+    page.wait_points(2)
+
+    select = page.element("live-baseline")
+    select.find_element("css selector", f"option[value='{other}']").click()
+    page.wait(lambda: page.path.endswith(f"baseline_id={other}"), "the address to follow")
+    page.wait_text("live-badge", "Waiting")
+    assert page.text("live-empty").endswith(f"--baseline-id {other}\nCopy the command")
+
+    page.driver.back()
+    page.wait_points(2)
+    assert page.element("live-baseline").get_attribute("value") == str(stream.baseline_id)
+
+
+def test_another_stream_is_chosen_by_name(
+    page: Page, services: Services, user: Identity, stream: StreamUnderTest
+) -> None:
+    assert not page.element("live-stream").is_displayed()
+    stream_named(services, user, stream.baseline_id, "night shift")
+    page.go(f"/dashboard/streaming?baseline_id={stream.baseline_id}&stream=night+shift")
+    page.wait_text("live-empty", "--stream 'night shift'")
+    assert page.element("live-stream").get_attribute("value") == "night shift"
+
+
+def stream_named(services: Services, who: Identity, baseline_id: int, name: str) -> None:
+    from dinsight import streams
+
+    with services.sessions.begin() as session:
+        streams.find(session, who, baseline_id, name, create=True)
+
+
+def test_fit_is_followed_until_the_map_opens(
+    page: Page,
+    services: Services,
+    user: Identity,
+    make_baseline: Callable[..., int],
+    sign_in: SignIn,
+) -> None:
+    baseline_id = make_baseline(user)
+    becomes(services, baseline_id, status="processing", progress=40, status_message="Half way")
+    sign_in(user)
+    page.wait_text("live-empty", "Pump 7 is being fitted")
+    page.wait_text("live-fit-text", "40 % · Half way")
+
+    becomes(services, baseline_id, status="processing", progress=70, status_message="Nearly")
+    page.wait_text("live-fit-text", "70 % · Nearly")
+    becomes(services, baseline_id, status="completed", progress=100, status_message="Ready")
+    page.wait_text("live-badge", "Waiting")
+    assert len(page.map()["baseline"]) == len(BASELINE)
+
+
+def test_failed_fit_says_why(
+    page: Page,
+    services: Services,
+    user: Identity,
+    make_baseline: Callable[..., int],
+    sign_in: SignIn,
+) -> None:
+    baseline_id = make_baseline(user)
+    becomes(services, baseline_id, status="failed", error_message="Line 7: no number.")
+    sign_in(user)
+    page.wait_text("live-empty", "Line 7: no number.")
+
+
+def test_first_baseline_opens_by_itself(
+    page: Page, user: Identity, make_baseline: Callable[..., int], sign_in: SignIn
+) -> None:
+    sign_in(user)
+    page.wait_text("live-empty", "No baseline yet")
+    make_baseline(user)
+    page.wait_text("live-badge", "Waiting")
+
+
+def test_anothers_baseline_is_not_shown(
+    page: Page, user: Identity, other: Identity, baseline_id: int, sign_in: SignIn
+) -> None:
+    sign_in(other)
+    page.go(f"/dashboard/streaming?baseline_id={baseline_id}")
+    page.wait_text("live-empty", "There is no such baseline.")
+    assert "Pump 7" not in page.js("return document.body.innerText")
+
+
+def becomes(services: Services, baseline_id: int, **values: Any) -> None:
+    with services.sessions.begin() as session:
+        baseline = session.get_one(Baseline, baseline_id)
+        for name, value in values.items():
+            setattr(baseline, name, value)
+
+
+def test_phone_has_no_horizontal_scroll_and_large_targets(
+    page: Page, stream: StreamUnderTest
+) -> None:
+    stream.send(20)
+    for path in (f"/dashboard/streaming?baseline_id={stream.baseline_id}", "/account", "/signin"):
+        page.resize(390, 844, mobile=True)
+        page.go(path)
+        page.wait(lambda: page.js("return document.querySelector('main h1, h1')"), "the page")
+        width = page.js("return document.documentElement.scrollWidth")
+        assert width <= 390, path
+    page.go(f"/dashboard/streaming?baseline_id={stream.baseline_id}")
+    page.wait_points(20)
+    heights = page.js(
+        "return [...document.querySelectorAll('.streaming .button, .streaming select')]"
+        ".filter((e) => e.offsetParent).map((e) => e.offsetHeight)"
+    )
+    assert heights and min(heights) >= 44
+    order = page.js(
+        "return ['live-state', 'live-map', 'live-pause', 'live-count', 'live-size']"
+        ".map((id) => document.getElementById(id).getBoundingClientRect().top)"
+    )
+    assert order == sorted(order)
