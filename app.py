@@ -25,15 +25,16 @@ import callbacks
 import layouts
 from api import security, serving
 from dinsight import accounts, database, first_run
+from dinsight.database import Sessions
 from dinsight.demonstration import Demonstration
 from dinsight.errors import DinsightError
 from dinsight.jobs import Runner, local_executor
 from dinsight.services import Services, limits
-from dinsight.settings import Settings, is_loopback
+from dinsight.settings import Settings
 from simulator import sample
 from simulator.__main__ import main as simulate
 
-SAMPLE_DELAY = "1.0"
+SAMPLE_DELAY = "0.5"
 
 
 def create_app(services: Services) -> Dash:
@@ -75,20 +76,20 @@ def open_services(settings: Settings) -> Iterator[Services]:
         connected.close()
 
 
-def sign_in_link(services: Services, base: str) -> str:
+def sign_in_link(sessions: Sessions, settings: Settings, base: str) -> str:
     """A fresh link that signs the first user in once, also kept in the data folder."""
-    with services.sessions.begin() as session:
-        user = first_run.first_user(session, services.settings)
-        token = accounts.make_link_token(session, user.id, services.now())
-    link = f"{base}/signin/link?token={token}"
-    first_run.private_write(services.settings.home / "sign_in_link", link + "\n")
+    with sessions.begin() as session:
+        user = first_run.first_user(session, settings)
+        token = accounts.make_link_token(session, user.id, Services.now())
+    link = f"{base}{security.SIGN_IN}/link?token={token}"
+    first_run.private_write(settings.home / "sign_in_link", link + "\n")
     return link
 
 
 def serve(settings: Settings, *, demonstrate: bool = False) -> None:
     """Serve until Ctrl-C or SIGTERM; with `demonstrate` a sample machine streams as well."""
     listener = serving.bind(settings)  # first, so that a taken port is said at once
-    base = serving.url_of(listener)
+    base = serving.url(*listener.getsockname()[:2])
     with contextlib.ExitStack() as stack:
         stack.callback(listener.close)
         say("Starting the database …")
@@ -106,7 +107,8 @@ def serve(settings: Settings, *, demonstrate: bool = False) -> None:
             if demonstrate:
                 demonstration(demo, settings, base)
             say(f"\nD'insight runs at {base} (Ctrl-C stops it).")
-            say(f"Sign in as {email}, once, with this link:\n\n  {sign_in_link(services, base)}\n")
+            link = sign_in_link(services.sessions, settings, base)
+            say(f"Sign in as {email}, once, with this link:\n\n  {link}\n")
             say("`python app.py link` prints a fresh one; a password is set on the account page.")
 
         serving.serve(app.server, listener, settings, ready)
@@ -144,14 +146,7 @@ def print_link(settings: Settings) -> None:
     """Print a fresh sign-in link, whether or not the server runs."""
     connected = database.connect(settings)
     try:
-        services = Services(
-            settings,
-            connected,
-            Runner(connected, limits(settings), lambda: local_executor(settings.home)),
-            first_run.secret_key(settings),
-        )
-        host = "localhost" if is_loopback(settings.host) else settings.host
-        print(sign_in_link(services, f"http://{host}:{settings.port}"))
+        print(sign_in_link(connected.sessions, settings, serving.url(settings.host, settings.port)))
     finally:
         connected.close()
 
@@ -183,6 +178,7 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         settings = Settings.from_env()
+        logging.getLogger("alembic").setLevel(logging.WARNING)
         logging.basicConfig(
             level=settings.log_level.upper(),
             format="%(asctime)s %(levelname)s %(name)s: %(message)s",

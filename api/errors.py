@@ -18,6 +18,7 @@ RETRY_AFTER_SECONDS = 2
 STATUS: dict[type[errors.DinsightError], int] = {
     errors.InvalidRequest: 400,
     errors.InvalidReadings: 400,
+    errors.UnknownLayout: 400,
     errors.BaselineTooSmall: 400,
     errors.InvalidAccount: 422,
     errors.NotSignedIn: 401,

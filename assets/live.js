@@ -146,6 +146,7 @@
 
   /** Bring the user's settings to a plot that was just made. */
   function settle(gd) {
+    dinsight.map.watch(gd);
     if (choices.size !== 6) dinsight.map.size(gd, choices.size);
     if (!choices.contours) dinsight.map.contours(gd, false);
   }

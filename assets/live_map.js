@@ -107,7 +107,10 @@
     window.Plotly.relayout(gd, theme.layout);
   }
 
-  /* ---- the view: it widens for a point outside of it, and stays where a person has put it ---- */
+  /* ---- the view: it widens for a point outside of it, and stays where a person has put it ----
+
+     Both axes have one scale. Plotly keeps it by giving up room, never by changing a range, so a
+     zoom stays exactly what it was; the ranges set here are shaped to fill the room. */
 
   /** The view of the figure that the plot shows; a zoom lives as long as the stream is the same. */
   function watch(gd) {
@@ -117,21 +120,20 @@
     if (!before) gd.on("plotly_relayout", (change) => relaid(gd, change));
     const same = before && before.revision === revision;
     const first = same ? before.first : ranges(gd);
-    const moved = Boolean(same && before.moved);
-    gd.dinsightView = { key: meta.key, revision, first, wanted: first, moved };
+    gd.dinsightView = { key: meta.key, revision, first, moved: Boolean(same && before.moved) };
+    if (!gd.dinsightView.moved) fit(gd);
     return gd.dinsightView;
   }
 
   function relaid(gd, change) {
     const view = gd.dinsightView;
-    if (change["xaxis.range"] && String(change["xaxis.range"]) === String(view.wanted.x)) return;
     if ("xaxis.autorange" in change || "yaxis.autorange" in change) {
       view.moved = false;
       fit(gd);
-    } else if (Object.keys(change).some((name) => name.startsWith("xaxis.range"))) {
-      view.moved = true;
+    } else if (Object.keys(change).some((name) => /^[xy]axis\.range/.test(name))) {
+      view.moved = String(change["xaxis.range"]) !== view.ours;
     } else if ("autosize" in change && !view.moved) {
-      setRanges(gd, view.wanted); // equal axes gave way to the new shape: start from the wish again
+      fit(gd);
     }
   }
 
@@ -140,10 +142,18 @@
     return { x: xaxis.range.map(Number), y: yaxis.range.map(Number) };
   }
 
-  function setRanges(gd, wanted) {
-    gd.dinsightView.wanted = wanted;
-    const change = { "xaxis.range": [...wanted.x], "yaxis.range": [...wanted.y] };
-    window.Plotly.relayout(gd, change);
+  /** Show these ranges, the one with room to spare widened to fill the plot. */
+  function show(gd, { x, y }) {
+    const { w, h } = gd._fullLayout._size;
+    const scale = Math.max((x[1] - x[0]) / w, (y[1] - y[0]) / h);
+    const filled = { "xaxis.range": around(x, scale * w), "yaxis.range": around(y, scale * h) };
+    gd.dinsightView.ours = String(filled["xaxis.range"]);
+    window.Plotly.relayout(gd, filled);
+  }
+
+  function around([low, high], width) {
+    const middle = (low + high) / 2;
+    return [middle - width / 2, middle + width / 2];
   }
 
   function widen(gd, points) {
@@ -152,7 +162,7 @@
     const shown = ranges(gd);
     const x = reach(shown.x, points.x, view.first.x);
     const y = reach(shown.y, points.y, view.first.y);
-    if (x || y) setRanges(gd, { x: x || view.wanted.x, y: y || view.wanted.y });
+    if (x || y) show(gd, { x: x || shown.x, y: y || shown.y });
   }
 
   /** The range that also holds the values, with some room; null if it holds them already. */
@@ -170,12 +180,9 @@
 
   /** Show the baseline and every point that is not too far away. */
   function fit(gd) {
-    const view = gd.dinsightView;
+    const { first } = gd.dinsightView;
     const { x, y } = gd.data[index(gd, "Monitor")];
-    setRanges(gd, {
-      x: reach(view.first.x, x, view.first.x) || view.first.x,
-      y: reach(view.first.y, y, view.first.y) || view.first.y,
-    });
+    show(gd, { x: reach(first.x, x, first.x) || first.x, y: reach(first.y, y, first.y) || first.y });
   }
 
   /** How many drawn monitor points lie outside of what is shown. */
@@ -191,7 +198,7 @@
 
   window.dinsight = window.dinsight || {};
   window.dinsight.map = {
-    ready, unpack, extend, ring, clear, drawn, size, contours, density, dress, outside, reach,
-    floats,
+    ready, watch, unpack, extend, ring, clear, drawn, size, contours, density, dress, outside,
+    reach, floats,
   };
 })();

@@ -18,6 +18,7 @@ from dinsight.errors import (
     BaselineNotReady,
     InvalidReadings,
     InvalidRequest,
+    UnknownLayout,
 )
 from dinsight.mapstore import load_map
 from dinsight.models import Baseline, BaselinePoint, FittedMap, Job, Upload
@@ -51,13 +52,11 @@ def create(
     """Check the files' heads, keep their bytes and queue the fit.
 
     Raises InvalidReadings, with line and column, for what is wrong in a header or in the first
-    rows, and InvalidRequest for an unknown layout or name. What is wrong further down is found
-    by the fit.
+    rows (what is wrong further down is found by the fit), UnknownLayout, and InvalidRequest for a
+    name that cannot be used.
     """
     if layout not in maps.LAYOUTS:
-        raise InvalidRequest(
-            f"There is no map {layout!r}: choose one of {', '.join(maps.LAYOUTS)}."
-        )
+        raise UnknownLayout(f"There is no map {layout!r}: choose one of {', '.join(maps.LAYOUTS)}.")
     if not files:
         raise InvalidReadings("No file was sent: send one or more CSV files in the field `files`.")
     columns = check_heads(files, limits)

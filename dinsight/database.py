@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from importlib import resources
 
@@ -50,17 +51,16 @@ def connect(settings: Settings) -> Database:
 
     Raises DatabaseUnavailable when there is no database to be had.
     """
-    embedded = None
-    url = settings.database_url
-    if not url:
-        embedded = EmbeddedPostgres(settings.home / "postgres")
-        url = embedded.start()
-    engine = open_engine(url)
-    try:
+    with contextlib.ExitStack() as undo:
+        embedded, url = None, settings.database_url
+        if not url:
+            embedded = EmbeddedPostgres(settings.home / "postgres")
+            undo.callback(embedded.stop)
+            url = embedded.start()
+        engine = open_engine(url)
+        undo.callback(engine.dispose)
         migrate(engine)
-    except BaseException:
-        Database(url, engine, sessionmaker(engine), embedded).close()
-        raise
+        undo.pop_all()
     return Database(url, engine, sessionmaker(engine), embedded)
 
 

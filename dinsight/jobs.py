@@ -9,12 +9,14 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import multiprocessing
+import signal
 import threading
 import uuid
 from collections.abc import Callable
 from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 from sqlalchemy import func, select, update
@@ -39,7 +41,14 @@ def local_executor(home: Path) -> futures.Executor:
         initializer=worker.start,
         initargs=(str(home.absolute() / "cache" / "numba"),),
     )
-    pool.submit(worker.warm_up)
+    # Ctrl-C goes to the whole terminal: from its birth the process knows that it is not meant.
+    # (The tracker comes first, because it unblocks the signal again when it is started.)
+    resource_tracker.ensure_running()
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        pool.submit(worker.warm_up)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
     return pool
 
 
@@ -184,6 +193,6 @@ class Runner:
             return
         executor, self._executor = self._executor, None
         processes = list((getattr(executor, "_processes", None) or {}).values())
-        executor.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.terminate()
+        executor.shutdown(wait=True, cancel_futures=True)

@@ -18,8 +18,7 @@ PARENT_CHECK_SECONDS = 1.0
 
 
 def start(cache: str) -> None:
-    """Prepare a local job process: polite, deaf to Ctrl-C, and gone when its parent is."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Prepare a local job process: polite, and gone when its parent is."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.nice(NICENESS)
     Path(cache).mkdir(parents=True, exist_ok=True)

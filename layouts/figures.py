@@ -208,6 +208,7 @@ def _layout(
 def _axis(range_: list[float], colours: Theme) -> dict[str, Any]:
     return {
         "range": range_,
+        "constrain": "domain",  # one scale by giving up room: a zoom keeps the range it was given
         "gridcolor": colours.grid,
         "zeroline": False,
         "nticks": 8,

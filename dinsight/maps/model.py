@@ -116,7 +116,7 @@ def fit(
     Raises BaselineTooSmall under five different rows, UnknownLayout for a name not in LAYOUTS.
     One thread, whatever the settings, so that two fits of a file give the same map.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     if layout not in LAYOUTS:
         raise UnknownLayout(f"There is no map {layout!r}: choose one of {', '.join(LAYOUTS)}.")

@@ -26,9 +26,9 @@ class Scaling:
     Bins of one spectrum (`f_<n>`, `freq_<x>`) share a physical unit and could keep it. They are
     standardised like mixed sensors, because that did as well or better on the public cases (AUROC
     of the score 1.00 both ways on CWRU and FEMTO spectra, .911 against .887 on Tennessee Eastman),
-    and because the largest bins otherwise hide the others. What the family decides is the floor of a
-    constant column: in a spectrum 1 % of the median spread of its moving bins; for a sensor 0.01 %
-    of its own value, or, at zero, 1 % of the median spread.
+    and because the largest bins otherwise hide the others. What the family decides is the floor of
+    a constant column: in a spectrum 1 % of the median spread of its moving bins (or 0.01 % of its
+    value, if that is more); for a sensor 0.01 % of its value, or, at zero, 1 % of the median.
 
     `centre` (d,) in units of the column, `unit` (d,) likewise and positive, `still` (d,) bool.
 
