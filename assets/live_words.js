@@ -58,7 +58,7 @@
     const word = WORD[status.level] || "Unknown";
     const coming = status.is_active && seen < RECENT_SECONDS;
     if (age > RECENT_SECONDS && !coming) {
-      return { word: "Unknown", kind: "unknown", heard: `${word} when last heard, ${ago(age)}` };
+      return { word: "Unknown", kind: "unknown", heard: `was ${word} ${ago(age)}` };
     }
     return { word, kind: word.toLowerCase(), heard: age > 5 ? `as of ${ago(age)}` : "" };
   }

@@ -12,9 +12,8 @@ from typing import Any
 from dash import ClientsideFunction, Dash, Input, Output, State, ctx
 
 from api.security import page_user
-from callbacks.density import monitor_density
 from callbacks.streaming import MOST_ID, newest_baseline
-from dinsight import baselines, feed, packing, streams
+from dinsight import baselines, contours, feed, packing, streams
 from dinsight.accounts import Identity
 from dinsight.errors import (
     BaselineFailed,
@@ -150,16 +149,18 @@ def fit_progress(services: Services, who: Identity, baseline_id: int | None) -> 
 
 
 def density(services: Services, who: Identity, ask: Ask) -> dict[str, Any] | None:
-    """The density of the stream's points on the map."""
+    """The density of the stream's points on the map; None where there is nothing to draw."""
     if ask.baseline_id is None:
         return None
     try:
         with services.sessions() as session:
             row = streams.find(session, who, ask.baseline_id, ask.stream)
-            drawn = monitor_density(session, row)
+            grid = contours.of_stream(session, row)
     except DinsightError:
         return None  # the poll says why
-    return None if drawn is None else {"key": ask.key, "epoch": row.epoch} | drawn
+    if grid is None:
+        return None
+    return {"key": ask.key, "epoch": row.epoch, **packing.pack_grid(grid)}
 
 
 def acted(services: Services, who: Identity, ask: Ask, action: str) -> dict[str, Any]:

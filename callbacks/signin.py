@@ -6,14 +6,15 @@ from urllib.parse import urlsplit
 
 from dash import Dash
 from flask import Flask, Response, redirect, request
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response as BaseResponse
 
 from api.auth import sign_in
 from api.errors import status_of
 from api.security import SIGN_IN, page_user, set_cookies
-from dinsight import accounts
+from dinsight import accounts, database
 from dinsight.accounts import Identity
-from dinsight.errors import DinsightError, LinkUsed, NotSignedIn
+from dinsight.errors import DatabaseUnavailable, DinsightError, LinkUsed, NotSignedIn
 from dinsight.services import Services
 from layouts import signin
 from layouts.shell import STREAMING
@@ -38,9 +39,10 @@ def register(app: Dash, services: Services) -> None:
         email, remember = request.form.get("email", ""), bool(request.form.get("remember"))
         try:
             identity = sign_in(email, request.form.get("password", ""))
-        except DinsightError as error:
-            status = status_of(type(error))
-            return page(target, error=error.message, status=status, email=email, remember=remember)
+        except (DinsightError, SQLAlchemyError) as error:
+            why = sentence_for(error)
+            status = status_of(type(why))
+            return page(target, error=why.message, status=status, email=email, remember=remember)
         return enter(identity, target, remember=remember)
 
     def link() -> BaseResponse:
@@ -80,6 +82,15 @@ def from_another_site() -> bool:
     """Whether the browser says that another origin's page sent this form."""
     origin = request.headers.get("Origin")
     return origin is not None and urlsplit(origin).netloc != request.host
+
+
+def sentence_for(error: DinsightError | SQLAlchemyError) -> DinsightError:
+    """The failure as the page says it; what is neither ours nor an outage is raised again."""
+    if isinstance(error, DinsightError):
+        return error
+    if database.is_outage(error):
+        return DatabaseUnavailable("The database cannot be reached: try again in a moment.")
+    raise error
 
 
 def signed_in() -> bool:

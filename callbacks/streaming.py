@@ -11,8 +11,7 @@ from flask import request
 from sqlalchemy.orm import Session
 
 from api.security import page_user
-from callbacks.density import baseline_density
-from dinsight import baselines, feed, streams
+from dinsight import baselines, contours, feed, streams
 from dinsight.accounts import Identity
 from dinsight.errors import BaselineNotFound, DinsightError
 from dinsight.models import Baseline
@@ -147,7 +146,7 @@ def look_at(session: Session, who: Identity, baseline: Baseline, stream: str, wa
     places = feed.stream_map(session, row)
     figure = figures.stream_map(
         places,
-        baseline_density(row.sha256, places),
+        contours.of_baseline(places),
         key=want.key,
         view=f"{baseline.id}/{stream}",
         screen=want.screen,

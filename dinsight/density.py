@@ -81,11 +81,16 @@ def density_grid(
         (np.asarray(y, dtype=np.float64) - y_low) / height,
         bins,
     )
-    kernel = _kernel(bins, smoothing)
-    density = kernel @ counts @ kernel.T / (max(len(x), 1) * width * height)
+    density = smooth(counts, smoothing) / (max(len(x), 1) * width * height)
     steps = np.linspace(0.5, bins - 0.5, bins)
     x_centres, y_centres = x_low + steps * width, y_low + steps * height
     return Grid(np.asarray(x_centres), np.asarray(y_centres), density)
+
+
+def smooth(counts: Floats, smoothing: float = SMOOTHING) -> Floats:
+    """Counts by cell, (bins, bins), spread by a Gaussian of that many cells."""
+    kernel = _kernel(len(counts), smoothing)
+    return np.asarray(kernel @ counts @ kernel.T)
 
 
 def _range(sets: list[NDArray[Any]]) -> tuple[float, float]:

@@ -6,7 +6,7 @@ Every read is of the present epoch and goes by the primary key: no offset scans,
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,11 @@ from sqlalchemy.orm import Session
 
 from dinsight import baselines
 from dinsight.accounts import Identity
-from dinsight.errors import BaselineFailed, BaselineNotReady, InvalidRequest, StreamNotFound
+from dinsight.errors import InvalidRequest
 from dinsight.mapstore import load_map
 from dinsight.models import Point
 from dinsight.status import describe
-from dinsight.streams import Found, find, level_word
+from dinsight.streams import Found, find, find_if_any, level_word
 
 ROWS_A_READ = 500
 
@@ -105,11 +105,12 @@ def latest(
     session: Session, who: Identity, baseline_id: int, name: str, *, limit: int, offset: int
 ) -> dict[str, Any]:
     """The newest points, the newest first; `offset` skips that many of the newest."""
-    row = find(session, who, baseline_id, name)
-    total = row.next_seq - 1
-    points = session.scalars(
-        _points(row).where(Point.seq <= total - offset).order_by(Point.seq.desc()).limit(limit)
-    ).all()
+    row = find_if_any(session, who, baseline_id, name)
+    total = row.next_seq - 1 if row else 0
+    points: Sequence[Point] = []
+    if row:
+        newest = _points(row).where(Point.seq <= total - offset).order_by(Point.seq.desc())
+        points = session.scalars(newest.limit(limit)).all()
     return {
         "points": [point_dict(point) for point in points],
         "total": total,
@@ -123,7 +124,9 @@ def after(
     session: Session, who: Identity, baseline_id: int, name: str, cursor: Cursor, *, limit: int
 ) -> dict[str, Any]:
     """The points after a cursor, oldest first; `next` is the cursor to read on from."""
-    row = find(session, who, baseline_id, name)
+    row = find_if_any(session, who, baseline_id, name)
+    if row is None:
+        return {"points": [], "total": 0, "limit": limit, "offset": 0, "next": str(Cursor(1, 0))}
     start = cursor.seq if cursor.epoch == row.epoch else 0
     points = session.scalars(
         _points(row).where(Point.seq > start).order_by(Point.seq).limit(limit)
@@ -164,9 +167,8 @@ def rows(
 
     An own baseline without such a stream has no points.
     """
-    try:
-        stream = find(session, who, baseline_id, name)
-    except (StreamNotFound, BaselineNotReady, BaselineFailed):
+    stream = find_if_any(session, who, baseline_id, name)
+    if stream is None:
         return iter(())
     end = stream.next_seq - 1
     if limit is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dinsight.density import Grid
 from dinsight.feed import Delta
 
 
@@ -43,9 +44,10 @@ def floats(values: np.ndarray) -> str:
     return text(np.ascontiguousarray(values, "<f4").tobytes())
 
 
-def levels(shares: np.ndarray) -> str:
-    """Shares from 0 to 1 in steps of 1/255, row by row: enough for contours, a quarter the size."""
-    return text(np.rint(shares * 255).astype(np.uint8).tobytes())
+def pack_grid(grid: Grid) -> dict[str, Any]:
+    """A grid of shares from 0 to 1; z in steps of 1/255, row by row: enough for contours."""
+    z = np.rint(grid.z * 255).astype(np.uint8)
+    return {"x": grid.x.tolist(), "y": grid.y.tolist(), "z": text(z.tobytes())}
 
 
 def text(content: bytes) -> str:

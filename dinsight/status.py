@@ -9,9 +9,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from dinsight import baselines
 from dinsight.accounts import Identity
-from dinsight.errors import BaselineFailed, BaselineNotReady
-from dinsight.streams import DEFAULT, DEFAULT_GLOW, Found, find, level_word
+from dinsight.models import Baseline
+from dinsight.streams import DEFAULT_GLOW, Found, find_if_any, level_word
 
 QUIET_GAPS = 3
 QUIET_SECONDS = 5.0
@@ -21,10 +22,9 @@ def status(
     session: Session, who: Identity, baseline_id: int, name: str, *, now: dt.datetime
 ) -> dict[str, Any]:
     """The state of a stream; one that nothing was sent to yet has not started."""
-    try:
-        row = find(session, who, baseline_id, name)
-    except (BaselineNotReady, BaselineFailed):
-        return _not_started(baseline_id, name)
+    row = find_if_any(session, who, baseline_id, name)
+    if row is None:
+        return _not_started(baselines.get(session, who, baseline_id), name)
     return describe(row, now)
 
 
@@ -72,10 +72,10 @@ def _rate(arrivals: list[list[float]]) -> float | None:
     return (has - had) / (ended - began)
 
 
-def _not_started(baseline_id: int, name: str) -> dict[str, Any]:
+def _not_started(baseline: Baseline, name: str) -> dict[str, Any]:
     return {
-        "baseline_id": baseline_id,
-        "stream": name or DEFAULT,
+        "baseline_id": baseline.id,
+        "stream": name,
         "status": "not_started",
         "is_streaming": False,
         "is_active": False,
@@ -83,7 +83,7 @@ def _not_started(baseline_id: int, name: str) -> dict[str, Any]:
         "streamed_points": 0,
         "total_points": None,
         "progress_percentage": None,
-        "baseline_points": 0,
+        "baseline_points": baseline.rows,
         "last_update": None,
         "latest_glow_count": DEFAULT_GLOW,
         "batch_size": None,

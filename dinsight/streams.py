@@ -14,7 +14,13 @@ from sqlalchemy.orm import Session
 
 from dinsight import baselines
 from dinsight.accounts import Identity, audit
-from dinsight.errors import BaselineNotFound, InvalidRequest, StreamNotFound
+from dinsight.errors import (
+    BaselineFailed,
+    BaselineNotFound,
+    BaselineNotReady,
+    InvalidRequest,
+    StreamNotFound,
+)
 from dinsight.maps.levels import Level
 from dinsight.models import Baseline, Epoch, FittedMap, Json, Moment, Stream
 
@@ -86,6 +92,14 @@ def find(
         raise StreamNotFound(f"Baseline {baseline_id} has no stream {name!r}.")
     _create(session, baseline, name)
     return find(session, who, baseline_id, name)
+
+
+def find_if_any(session: Session, who: Identity, baseline_id: int, name: str) -> Found | None:
+    """The stream, or None where nothing was sent to it yet. Raises BaselineNotFound."""
+    try:
+        return find(session, who, baseline_id, name)
+    except (StreamNotFound, BaselineNotReady, BaselineFailed):
+        return None
 
 
 def lock(session: Session, who: Identity, baseline_id: int, name: str) -> Stream:

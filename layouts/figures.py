@@ -6,12 +6,12 @@ columns are lists: Plotly cannot extend an array that came as `{bdata, dtype}`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from dinsight.density import Grid
 from layouts.theme import BASELINE, MONITOR, THEMES, Theme, theme
 
 BASELINE_DENSITY, MONITOR_DENSITY = "Baseline density", "Monitor density"
@@ -22,15 +22,6 @@ MARGIN = 0.15  # of the cloud's extent, kept free on every side when the map ope
 LEVELS = {"start": 0.1, "end": 0.9, "size": 0.2}  # of the densest cell
 CAP_GL, CAP_SVG = 20_000, 3_000  # points drawn of each set with WebGL and without
 HOVER = "point %{customdata[0]:,}<br>score %{customdata[1]:.3g} of its limit<br>%{customdata[2]}"
-
-
-@dataclass(frozen=True)
-class Density:
-    """A grid of densities, each a share of the densest cell; `z` has a row for each y."""
-
-    x: Sequence[float]
-    y: Sequence[float]
-    z: Sequence[Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -47,7 +38,7 @@ class Screen:
 
 
 def stream_map(
-    places: np.ndarray, density: Density | None, *, key: str, view: str, screen: Screen
+    places: np.ndarray, density: Grid | None, *, key: str, view: str, screen: Screen
 ) -> dict[str, Any]:
     """The map of a baseline, (n, 2), ready for the points of a stream.
 
@@ -114,11 +105,11 @@ def config() -> dict[str, Any]:
     }
 
 
-def _contour(name: str, density: Density | None, colour: str) -> dict[str, Any]:
+def _contour(name: str, density: Grid | None, colour: str) -> dict[str, Any]:
     return {
         "type": "contour",
         "name": name,
-        **(asdict(density) if density else {"x": [], "y": [], "z": []}),
+        **(_columns(density) if density else {"x": [], "y": [], "z": []}),
         "visible": density is not None,
         "autocontour": False,
         "contours": {"coloring": "lines", **LEVELS},
@@ -128,6 +119,10 @@ def _contour(name: str, density: Density | None, colour: str) -> dict[str, Any]:
         "showlegend": False,
         "hoverinfo": "skip",
     }
+
+
+def _columns(grid: Grid) -> dict[str, Any]:
+    return {"x": grid.x.tolist(), "y": grid.y.tolist(), "z": grid.z.round(4).tolist()}
 
 
 def _scale(colour: str) -> list[list[Any]]:

@@ -10,7 +10,7 @@ import pytest
 
 from dinsight import feed, streams
 from dinsight.accounts import Identity
-from dinsight.errors import BaselineNotFound, InvalidRequest, StreamNotFound
+from dinsight.errors import BaselineNotFound, InvalidRequest
 from dinsight.ingest import Incoming, ingest
 from dinsight.services import Services
 from dinsight.status import status
@@ -157,8 +157,10 @@ def test_a_stream_is_made_by_writing_to_it_not_by_asking(
     services: Services, user: Identity, baseline_id: int
 ) -> None:
     with services.sessions.begin() as session:
-        with pytest.raises(StreamNotFound):
-            status(session, user, baseline_id, "night", now=NOW)
+        unknown = status(session, user, baseline_id, "night", now=NOW)
+        assert (unknown["status"], unknown["stream"]) == ("not_started", "night")
+        assert feed.latest(session, user, baseline_id, "night", limit=1, offset=0)["total"] == 0
+        assert streams.names(session, user, baseline_id) == ["default"]
         streams.configure(session, user, baseline_id, "night", {"total_points": 4})
         assert status(session, user, baseline_id, "night", now=NOW)["total_points"] == 4
         assert streams.names(session, user, baseline_id) == ["default", "night"]
