@@ -271,8 +271,16 @@
       if (choices.contours !== before.contours) showContours(gd);
     }
     if (choices.auto && !before.auto) askNow();
+    nameSlider();
     paint();
     return choices.interval * 1000;
+  }
+
+  /** Dash's slider takes no label of its own. */
+  function nameSlider() {
+    const thumb = document.querySelector("#live-size [role=slider]");
+    if (thumb) thumb.setAttribute("aria-label", "Point size");
+    else if (document.getElementById("live-size")) window.setTimeout(nameSlider, 200);
   }
 
   function showContours(gd) {

@@ -63,7 +63,8 @@ def _reach(session: Session, stream: Found) -> Extent | None:
     ).one()
     if found[0] is None:
         return None
-    sides = []
-    for low, high, mean, spread in np.array(found, dtype=float).reshape(2, 4):
+    sides: list[float] = []
+    for at in (0, 4):  # the statistics of x, then those of y
+        low, high, mean, spread = (float(value) for value in found[at : at + 4])
         sides += [max(low, mean - SPREADS * spread), min(high, mean + SPREADS * spread)]
     return Extent(*sides)

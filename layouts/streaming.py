@@ -99,7 +99,7 @@ def _view_bar() -> html.Section:
         [
             field(
                 "Baseline",
-                dbc.Select(id=Ids.BASELINE, options=[], class_name="input"),
+                dbc.Select(id=Ids.BASELINE, options=[], placeholder="Choose …", class_name="input"),
                 for_=Ids.BASELINE,
             ),
             html.Div(
