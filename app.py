@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import atexit
 import contextlib
+import dataclasses
 import logging
 import os
 import signal
@@ -199,8 +200,11 @@ def __getattr__(name: str) -> Any:
     """`server`, made when a WSGI server first asks for it and stopped with its process."""
     if name != "server":
         raise AttributeError(name)
+    settings = Settings.from_env()
+    if not settings.registration:  # where that server listens is not ours to know
+        settings = dataclasses.replace(settings, registration="closed")
     stack = contextlib.ExitStack()
-    services = stack.enter_context(open_services(Settings.from_env()))
+    services = stack.enter_context(open_services(settings))
     atexit.register(stack.close)
     globals()["server"] = create_app(services).server
     return globals()["server"]

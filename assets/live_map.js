@@ -182,7 +182,9 @@
   function fit(gd) {
     const { first } = gd.dinsightView;
     const { x, y } = gd.data[index(gd, "Monitor")];
-    show(gd, { x: reach(first.x, x, first.x) || first.x, y: reach(first.y, y, first.y) || first.y });
+    const wide = reach(first.x, x, first.x) || first.x;
+    const high = reach(first.y, y, first.y) || first.y;
+    show(gd, { x: wide, y: high });
   }
 
   /** How many drawn monitor points lie outside of what is shown. */

@@ -1,6 +1,6 @@
 /* The words of the streaming page: pure functions from what is known to what is said.
 
-   `status` is the stream's status as the server packs it (dinsight/packing.py); ages are seconds. */
+   `status` is a stream's status as the server packs it (dinsight/packing.py); ages are seconds. */
 (function () {
   "use strict";
 

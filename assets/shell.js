@@ -58,6 +58,31 @@
     fading = window.setTimeout(() => place.classList.remove("shown"), 6000);
   }
 
+  /** Keep a choice on this device; where storage is blocked it lasts as long as the page. */
+  function remember(key, text) {
+    try {
+      window.localStorage.setItem(key, text);
+    } catch {
+      kept.set(key, text);
+    }
+  }
+
+  function recall(key) {
+    try {
+      return window.localStorage.getItem(key);
+    } catch {
+      return kept.has(key) ? kept.get(key) : null;
+    }
+  }
+
+  const kept = new Map();
+
+  /** The title of a page; the streaming page goes on to say the machine's state in it. */
+  function title(path) {
+    const names = { "/account": "Account", "/dashboard/streaming": "Streaming" };
+    document.title = `${names[path.replace(/\/$/, "")] || "No such page"} · D'insight`;
+  }
+
   function closeMenus(target) {
     for (const menu of document.querySelectorAll("details.menu[open]")) {
       if (!menu.contains(target) || target.closest("a, button")) menu.open = false;
@@ -84,5 +109,8 @@
   });
 
   window.dinsight = window.dinsight || {};
-  window.dinsight.shell = { say, cookie };
+  window.dinsight.shell = { say, remember, recall };
+
+  window.dash_clientside = window.dash_clientside || {};
+  window.dash_clientside.shell = { title };
 })();

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import Dash, Input, Output
+from dash import ClientsideFunction, Dash, Input, Output
 from flask import redirect, request
 from werkzeug.wrappers import Response
 
@@ -26,6 +26,7 @@ def register(app: Dash, services: Services) -> None:
     app.callback(
         Output(Ids.PAGE, "children"), Output(Ids.WHO, "children"), Input(Ids.URL, "pathname")
     )(show)
+    app.clientside_callback(ClientsideFunction("shell", "title"), Input(Ids.URL, "pathname"))
 
 
 def page(services: Services, path: str) -> Any:

@@ -117,7 +117,7 @@ class Settings:
         """Whether strangers may register: by default only where none can reach the server."""
         if self.registration:
             return self.registration == "open"
-        return is_loopback(self.host)
+        return is_loopback(self.host) and not self.proxies
 
     @property
     def max_upload_bytes(self) -> int:

@@ -121,6 +121,7 @@ def test_unknown_address_leads_back_to_a_page(page: Page, user: Identity, sign_i
     sign_in(user)
     page.go("/nowhere")
     page.wait_text("main", "There is no such page")
+    assert page.driver.title == "No such page · D'insight"
     page.driver.find_element("css selector", "#main a").click()
     page.wait(lambda: page.path == "/dashboard/streaming", "the streaming page")
     page.wait_text("live-empty", "No baseline yet")

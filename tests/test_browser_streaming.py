@@ -64,6 +64,21 @@ def test_points_move_onto_the_map_while_rows_are_posted(
     assert page.text("live-state") == "Healthy"
 
 
+def test_points_are_drawn_also_without_webgl(page: Page, stream: StreamUnderTest) -> None:
+    blind = (
+        "const ask = HTMLCanvasElement.prototype.getContext;"
+        "HTMLCanvasElement.prototype.getContext = function (kind, ...more) {"
+        "  return kind.startsWith('webgl') ? null : ask.call(this, kind, ...more); };"
+    )
+    command = "Page.addScriptToEvaluateOnNewDocument"
+    added = page.driver.execute_cdp_cmd(command, {"source": blind})
+    stream.send(5)
+    page.wait(lambda: page.map().get("type") == "scattergl", "the map with WebGL")
+    page.go(f"/dashboard/streaming?baseline_id={stream.baseline_id}")
+    assert page.wait_points(5)["type"] == "scatter"
+    page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
 def test_declared_total_shows_progress_and_the_end(page: Page, stream: StreamUnderTest) -> None:
     stream.configure(total_points=1_250)
     stream.send(250)
@@ -324,6 +339,8 @@ def test_phone_has_no_horizontal_scroll_and_large_targets(
         page.wait(lambda: page.js("return document.querySelector('h1')"), "the page")
         width = page.js("return document.documentElement.scrollWidth")
         assert width <= 390, path
+    touch = "Emulation.setTouchEmulationEnabled"
+    page.driver.execute_cdp_cmd(touch, {"enabled": True, "maxTouchPoints": 5})
     page.go(f"/dashboard/streaming?baseline_id={stream.baseline_id}")
     page.wait_points(20)
     heights = page.js(
@@ -331,8 +348,24 @@ def test_phone_has_no_horizontal_scroll_and_large_targets(
         ".filter((e) => e.offsetParent).map((e) => e.offsetHeight)"
     )
     assert heights and min(heights) >= 44
+    swipe_up(page, "live-map")
+    page.wait(lambda: page.js("return window.scrollY") > 100, "one finger to scroll the page")
     order = page.js(
         "return ['live-state', 'live-map', 'live-pause', 'live-count', 'live-size']"
         ".map((id) => document.getElementById(id).getBoundingClientRect().top)"
     )
     assert order == sorted(order)
+    page.driver.execute_cdp_cmd(touch, {"enabled": False})
+
+
+def swipe_up(page: Page, id: str) -> None:
+    """One finger, from the middle of the element upwards."""
+    x, y = page.js(
+        "const box = document.getElementById(arguments[0]).getBoundingClientRect();"
+        "return [box.left + box.width / 2, box.top + box.height / 2].map(Math.round)",
+        id,
+    )
+    for kind, step in [("touchStart", 0), *(("touchMove", n) for n in range(1, 11))]:
+        touch = {"type": kind, "touchPoints": [{"x": x, "y": y - 20 * step}]}
+        page.driver.execute_cdp_cmd("Input.dispatchTouchEvent", touch)
+    page.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})

@@ -77,6 +77,10 @@ def test_strangers_register_only_where_they_are_let(
     assert Settings.from_env(environ).registration_open is is_open
 
 
+def test_behind_a_proxy_strangers_do_not_register() -> None:
+    assert not Settings.from_env({"DINSIGHT_TRUSTED_PROXIES": "1"}).registration_open
+
+
 def test_the_environment_counts_more_than_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,141 @@
+/* Painting what the live page knows: words, bars and buttons, each only when it has changed.
+
+   `live` is the state that live.js keeps; nothing here changes it but its record of what is
+   painted. Texts go through Dash's set_props, because React owns the elements. */
+(function () {
+  "use strict";
+
+  const dinsight = (window.dinsight = window.dinsight || {});
+  const now = () => window.performance.now();
+
+  function set(live, id, props) {
+    const text = JSON.stringify(props);
+    if (live.painted[id] === text || !document.getElementById(id)) return;
+    live.painted[id] = text;
+    window.dash_clientside.set_props(id, props);
+  }
+
+  function age(live) {
+    const { status, seenAt } = live;
+    return status && status.age !== null ? status.age + (now() - seenAt) / 1000 : null;
+  }
+
+  function seen(live) {
+    return live.seenAt === null ? 0 : (now() - live.seenAt) / 1000;
+  }
+
+  function all(live) {
+    if (!document.getElementById("live-badge")) return;
+    const { view, status } = live;
+    paintBadge(live);
+    set(live, "live-stage", { className: `stage stage-${stage(live)}` });
+    if (!view || view.kind !== "ready") return quiet(live);
+    paintMachine(live);
+    if (status) paintStatus(live);
+  }
+
+  function stage(live) {
+    const { view, status } = live;
+    if (!view) return "loading";
+    if (view.kind !== "ready") return "blocked";
+    if (!status) return "loading";
+    return status.streamed_points ? "live" : "waiting";
+  }
+
+  const KINDS = {
+    none: "No baseline", fitting: "Being fitted", failed: "Not fitted", refused: "Nothing to show",
+  };
+
+  function paintBadge(live) {
+    const retryIn = live.retryAt === null ? null : Math.max(0, (live.retryAt - now()) / 1000);
+    const { status } = live;
+    const { auto } = live.choices;
+    let badge = dinsight.words.badge({
+      status, retryIn, age: age(live), auto, seen: seen(live), push: false,
+    });
+    const kind = live.view && live.view.kind;
+    if (retryIn === null && kind in KINDS) badge = { text: KINDS[kind], kind: "wait" };
+    set(live, "live-badge", { children: badge.text, className: `badge badge-${badge.kind}` });
+    set(live, "live-announce", { children: badge.kind === "lost" ? "Connection lost" : "" });
+  }
+
+  /** There is no stream: nothing to say about a machine, nothing to press. */
+  function quiet(live) {
+    paintTitle(live, "");
+    set(live, "live-state", { children: "Unknown", className: "state state-unknown" });
+    set(live, "live-score", { children: "" });
+    set(live, "live-heard", { children: "" });
+    set(live, "live-count", { children: "–" });
+    paintButtons(live);
+  }
+
+  function paintMachine(live) {
+    const machine = dinsight.words.machine(live.status, age(live), seen(live));
+    set(live, "live-state", { children: machine.word, className: `state state-${machine.kind}` });
+    set(live, "live-heard", { children: machine.heard });
+    const score = live.status ? live.status.score : null;
+    set(live, "live-score", { children: dinsight.words.score(score) });
+    paintTitle(live, machine.word === "Unknown" ? "" : machine.word);
+  }
+
+  function paintTitle(live, word) {
+    const parts = [word, (live.view && live.view.name) || "Streaming", "D'insight"].filter(Boolean);
+    document.title = parts.join(" · ");
+  }
+
+  function paintStatus(live) {
+    const { status } = live;
+    const percent = status.progress_percentage;
+    set(live, "live-count", { children: dinsight.words.count(status) });
+    set(live, "live-percent", { children: percent === null ? "" : `${Math.floor(percent)} %` });
+    set(live, "live-bar-field", { hidden: percent === null });
+    set(live, "live-bar", { style: { width: `${percent || 0}%` } });
+    const rate = status.is_active ? status.rate : null;
+    set(live, "live-rate", { children: dinsight.words.rate(rate) });
+    set(live, "live-last", lastPoint(live));
+    set(live, "live-level", { children: status.streamed_points ? status.level : "–" });
+    const baseline = dinsight.words.whole.format(status.baseline_points);
+    set(live, "live-baseline-points", { children: baseline });
+    set(live, "live-reset-text", { children: resetText(status) });
+    paintNote(live);
+    paintButtons(live);
+  }
+
+  function lastPoint(live) {
+    const { status } = live;
+    if (!status.last_update) return { children: "none yet", title: "" };
+    const clock = dinsight.words.clock(status.last_update, new Date());
+    const ago = dinsight.words.ago(age(live));
+    return { children: `${ago}, ${clock}`, title: `${status.last_update} (UTC)` };
+  }
+
+  function resetText(status) {
+    const points = status.streamed_points;
+    const many = `The ${dinsight.words.whole.format(points)} points`;
+    const what = points === 1 ? "The one point" : many;
+    return (
+      `${what} of this run will be archived and the map starts empty. ` +
+      "Archived points stay in the database; the baseline is not touched."
+    );
+  }
+
+  function paintNote(live) {
+    const { status } = live;
+    const gd = dinsight.map.ready(live.view.key);
+    if (!gd) return;
+    const text = dinsight.words.note({
+      drawn: Math.min(dinsight.map.drawn(gd), status.streamed_points),
+      streamed: status.streamed_points,
+      outside: dinsight.map.outside(gd),
+    });
+    set(live, "live-note", { children: text });
+  }
+
+  function paintButtons(live) {
+    const can = dinsight.words.actions(live.status);
+    for (const [name, may] of Object.entries(can)) set(live, `live-${name}`, { disabled: !may });
+    set(live, "live-refresh", { disabled: !live.view });
+  }
+
+  dinsight.paint = { all, set };
+})();
