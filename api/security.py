@@ -15,7 +15,6 @@ from flask_jwt_extended import (
     create_refresh_token,
     get_jwt,
     set_access_cookies,
-    set_refresh_cookies,
     unset_jwt_cookies,
     verify_jwt_in_request,
 )
@@ -55,8 +54,6 @@ def register(server: Flask, settings: Settings, secret_key: str) -> None:
         JWT_DECODE_LEEWAY=LEEWAY.total_seconds(),
         JWT_COOKIE_CSRF_PROTECT=True,
         JWT_COOKIE_SAMESITE="Lax",
-        JWT_REFRESH_COOKIE_PATH="/api/v1/auth",
-        JWT_REFRESH_CSRF_COOKIE_PATH="/",
         JWT_ERROR_MESSAGE_KEY="message",
     )
     JWTManager(server)
@@ -105,25 +102,27 @@ def page_user() -> Identity:
 
 def issue_tokens(identity: Identity) -> tuple[str, str]:
     """An access and a refresh token of one sign-in."""
+    refresh = create_refresh_token(str(identity.id), additional_claims={"sid": identity.sid})
+    return issue_access_token(identity), str(refresh)
+
+
+def issue_access_token(identity: Identity, lifetime: dt.timedelta | None = None) -> str:
+    """An access token, good for as long as the setting says unless a lifetime is given."""
     claims = {"sid": identity.sid}
     subject = str(identity.id)
-    return (
-        create_access_token(subject, additional_claims=claims),
-        create_refresh_token(subject, additional_claims=claims),
-    )
-
-
-def issue_access_token(identity: Identity) -> str:
-    return str(create_access_token(str(identity.id), additional_claims={"sid": identity.sid}))
+    return str(create_access_token(subject, expires_delta=lifetime, additional_claims=claims))
 
 
 def set_cookies(answer: BaseResponse, identity: Identity, *, remember: bool) -> None:
-    """Sign the browser in: HttpOnly cookies, and the CSRF values that scripts send back."""
-    access, refresh = issue_tokens(identity)
-    age = services().settings.refresh_token_days * 24 * 3600 if remember else None
+    """Sign the browser in: an HttpOnly cookie, and the CSRF value that scripts send back.
+
+    A browser that is to remember its user keeps both for as long as a sign-in can be refreshed;
+    signing out ends it all the same, since every request asks for that.
+    """
     response = cast(Response, answer)
-    set_access_cookies(response, access, max_age=age)
-    set_refresh_cookies(response, refresh, max_age=age)
+    lifetime = dt.timedelta(days=services().settings.refresh_token_days) if remember else None
+    token = issue_access_token(identity, lifetime)
+    set_access_cookies(response, token, max_age=lifetime and int(lifetime.total_seconds()))
     if request.is_secure:
         secure_cookies(response)
 

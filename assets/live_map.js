@@ -70,6 +70,7 @@
     window.Plotly.restyle(gd, empty, [index(gd, "Monitor"), index(gd, "Latest")]);
     const none = { x: [[]], y: [[]], z: [[]], visible: false };
     window.Plotly.restyle(gd, none, [index(gd, "Monitor density")]);
+    if (!watch(gd).moved) fit(gd);
   }
 
   function drawn(gd) {

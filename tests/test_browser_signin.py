@@ -133,13 +133,17 @@ def test_theme_is_the_systems_until_one_is_chosen(
     def theme() -> str:
         return str(page.js("return document.documentElement.dataset.theme"))
 
-    dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    def system(scheme: str) -> None:
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    system("dark")
     sign_in(user)
-    assert theme() == "light"
-    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", dark)
-    page.wait(lambda: theme() == "dark", "the system's dark theme")
-    page.click("theme-toggle")
-    assert theme() == "light"
+    assert theme() == "dark"
+    system("light")
     page.go("/account")
     assert theme() == "light"
-    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    page.click("theme-toggle")
+    assert theme() == "dark"
+    page.go("/account")
+    assert theme() == "dark"
