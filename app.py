@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from dash import Dash
+from dash.exceptions import DependencyException
 from flask import Flask
+from werkzeug.exceptions import NotFound
 
 import api
 import callbacks
 import layouts
-from api import security, serving
+from api import errors, security, serving
 from dinsight import accounts, database, first_run
 from dinsight.database import Sessions
 from dinsight.demonstration import Demonstration
@@ -54,6 +56,7 @@ def create_app(services: Services) -> Dash:
         csrf_token_name=security.CSRF_COOKIE,
         csrf_header_name=security.CSRF_HEADER,
     )
+    server.register_error_handler(DependencyException, lambda _: errors.http_error(NotFound()))
     app.layout = layouts.shell()
     callbacks.register(app, services)
     return app

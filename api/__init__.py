@@ -11,7 +11,7 @@ from flask_smorest import Api
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import auth, baselines, errors, health, monitor, security, streaming, users
+from api import auth, baselines, bodies, errors, health, monitor, security, streaming, users
 from api.answers import OrjsonProvider
 from api.context import EXTENSION
 from dinsight import __version__
@@ -34,6 +34,7 @@ def register(server: Flask, services: Services) -> None:
     """Put the API, the health routes and the sign-in rules on the Flask server."""
     server.extensions[EXTENSION] = services
     server.json = OrjsonProvider(server)
+    server.request_class = bodies.Request
     server.config.update(
         MAX_CONTENT_LENGTH=services.settings.max_upload_bytes,
         API_TITLE="D'insight",
@@ -46,6 +47,7 @@ def register(server: Flask, services: Services) -> None:
         fixed = ProxyFix(server.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)
         server.wsgi_app = fixed  # type: ignore[method-assign]
     server.before_request(begin_request)
+    server.before_request(bodies.check)
     security.register(server, services.settings, services.secret_key)
     errors.register(server)
     api = RestApi(server)

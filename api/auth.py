@@ -6,9 +6,9 @@ from typing import Any
 
 import marshmallow as ma
 from flask import Response, request
-from flask_smorest import Blueprint
 
 from api.answers import success
+from api.bodies import Blueprint
 from api.context import services, who
 from api.fields import Body, Line
 from api.security import clear_cookies, end_session, identify, issue_access_token, issue_tokens

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import BinaryIO, cast
 
 from flask import Response, request
-from flask_smorest import Blueprint
 
 from api.answers import success
+from api.bodies import Blueprint
 from api.context import services, who
 from api.security import signed_in
 from dinsight import baselines

@@ -34,10 +34,11 @@ R = TypeVar("R")
 
 CSRF_COOKIE, CSRF_HEADER = "csrf_access_token", "X-CSRF-TOKEN"
 SIGN_IN = "/signin"
-OPEN_PATHS = (
-    *("/api/", "/assets/", "/_dash-component-suites/", SIGN_IN, "/healthz", "/readyz"),
+OPEN_FOLDERS = ("/api/", "/assets/", "/_dash-component-suites/")
+OPEN_PATHS = {
+    *(SIGN_IN, f"{SIGN_IN}/link", "/healthz", "/readyz"),
     *("/favicon.ico", "/_favicon.ico", "/robots.txt"),
-)
+}
 LEEWAY = dt.timedelta(seconds=10)
 BEARER = "Bearer "
 
@@ -151,7 +152,7 @@ def end_session(identity: Identity) -> None:
 
 def guard_pages() -> BaseResponse | None:
     """Pages redirect to the sign-in page, callbacks answer 401, unless the cookie is good."""
-    if request.path.startswith(OPEN_PATHS):
+    if request.path in OPEN_PATHS or request.path.startswith(OPEN_FOLDERS):
         return None
     try:
         page_user()

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 
 import uvicorn
-from a2wsgi import WSGIMiddleware
 from flask import Flask
 from threadpoolctl import threadpool_limits
 
+from api.gate import Gate
 from dinsight.errors import DinsightError
 from dinsight.settings import Settings
 
@@ -64,7 +64,7 @@ def serve(
     # Beside a busy thread an answer took 21 ms with the default of 5 ms, 2.6 ms with this.
     sys.setswitchinterval(SWITCH_SECONDS)
     config = uvicorn.Config(
-        WSGIMiddleware(server, workers=settings.threads),
+        Gate(server, settings.threads),
         interface="asgi3",
         lifespan="off",
         ws="none",

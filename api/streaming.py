@@ -6,10 +6,10 @@ from typing import Any
 
 import marshmallow as ma
 from flask import Response, request
-from flask_smorest import Blueprint
 
 from api.answers import success
 from api.baselines import ID
+from api.bodies import Blueprint
 from api.context import services, who
 from api.fields import Body, Line, stream_name, whole
 from api.security import signed_in

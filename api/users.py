@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from flask import Response
-from flask_smorest import Blueprint
 
 from api.answers import success
 from api.auth import profile as profile_of
+from api.bodies import Blueprint
 from api.context import who
 from api.security import signed_in
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from http import HTTPStatus
+from urllib.parse import SplitResult, urlsplit
 
 from dash import Dash
 from flask import Flask, Response, redirect, request
@@ -10,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response as BaseResponse
 
 from api.auth import sign_in
-from api.errors import status_of
+from api.errors import RETRY_AFTER_SECONDS, status_of
 from api.security import SIGN_IN, page_user, set_cookies
 from dinsight import accounts, database
 from dinsight.accounts import Identity
@@ -64,7 +65,7 @@ def register(app: Dash, services: Services) -> None:
 def local_path(target: str | None) -> str:
     """The path to go to after signing in: a page of this server, whatever was asked for."""
     target = target or ""
-    parts = urlsplit(target) if target.isprintable() else None
+    parts = address(target) if target.isprintable() else None
     if (
         parts is None
         or parts.scheme
@@ -81,7 +82,18 @@ def local_path(target: str | None) -> str:
 def from_another_site() -> bool:
     """Whether the browser says that another origin's page sent this form."""
     origin = request.headers.get("Origin")
-    return origin is not None and urlsplit(origin).netloc != request.host
+    if origin is None:
+        return False
+    parts = address(origin)
+    return parts is None or parts.netloc != request.host
+
+
+def address(text: str) -> SplitResult | None:
+    """The parts of an address, or None where it is none."""
+    try:
+        return urlsplit(text)
+    except ValueError:
+        return None
 
 
 def sentence_for(error: DinsightError | SQLAlchemyError) -> DinsightError:
@@ -107,6 +119,8 @@ def page(
     html = signin.page(next_path=target, error=error, email=email, remember=remember)
     answer = Response(html, status, mimetype="text/html")
     answer.headers["Cache-Control"] = "no-store"
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return answer
 
 

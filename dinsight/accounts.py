@@ -78,6 +78,7 @@ def register(
 
 def sign_in(session: Session, email: str, password: str) -> Identity:
     """The user whose password this is; raises WrongPassword, which does not say which is wrong."""
+    email = email.replace("\0", " ")  # which no address holds, and PostgreSQL cannot be asked for
     user = session.scalar(select(User).where(func.lower(User.email) == email.strip().lower()))
     fits = passwords.verify(user.password_hash if user else None, password)
     if user is None or not fits or user.disabled_at is not None:
@@ -213,6 +214,7 @@ def audit(
 ) -> None:
     """Note what was done, for those who must account for it later."""
     facts: Json = dict(details)
+    subject = subject.replace("\0", " ")
     session.add(Audit(action=action, user_id=user_id, subject=subject, details=facts))
 
 

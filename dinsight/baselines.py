@@ -21,7 +21,7 @@ from dinsight.errors import (
     UnknownLayout,
 )
 from dinsight.mapstore import load_map
-from dinsight.models import Baseline, BaselinePoint, FittedMap, Job, Upload
+from dinsight.models import Baseline, BaselinePoint, FittedMap, Job, Stream, Upload
 
 CHUNK_BYTES = 4 * 1024 * 1024
 NAME_LENGTH = 200
@@ -59,10 +59,11 @@ def create(
         raise UnknownLayout(f"There is no map {layout!r}: choose one of {', '.join(maps.LAYOUTS)}.")
     if not files:
         raise InvalidReadings("No file was sent: send one or more CSV files in the field `files`.")
+    files = [File(printable(file.name) or "baseline.csv", file.stream) for file in files]
     columns = check_heads(files, limits)
     baseline = Baseline(
         owner_id=who.id,
-        name=check_name(name or files[0].name.removesuffix(".csv") or "Baseline"),
+        name=check_name(name or files[0].name.removesuffix(".csv").strip() or "Baseline"),
         status="processing",
         status_message="Waiting to be fitted",
         layout=layout,
@@ -90,6 +91,11 @@ def check_heads(files: Sequence[File], limits: readings.Limits) -> readings.Colu
                 "the files of one baseline need equal headers."
             )
     return found[0]
+
+
+def printable(name: str) -> str:
+    """A file's name as it can be stored and shown: whoever sends it may not know what it holds."""
+    return "".join(filter(str.isprintable, name))[:NAME_LENGTH]
 
 
 def check_name(name: str) -> str:
@@ -121,13 +127,19 @@ def require_fitted(baseline: Baseline) -> None:
 
 
 def feature_names(session: Session, baseline_id: int) -> list[str]:
-    return session.scalars(select(Baseline.feature_names).where(Baseline.id == baseline_id)).one()
+    """Raises BaselineNotFound."""
+    names = session.scalar(select(Baseline.feature_names).where(Baseline.id == baseline_id))
+    if names is None:
+        raise BaselineNotFound()
+    return names
 
 
 def fitted_map(session: Session, baseline: Baseline) -> maps.Map:
     """The baseline's current map."""
     require_fitted(baseline)
-    sha256 = session.scalars(select(FittedMap.sha256).where(FittedMap.id == baseline.map_id)).one()
+    sha256 = session.scalar(select(FittedMap.sha256).where(FittedMap.id == baseline.map_id))
+    if sha256 is None:
+        raise BaselineNotFound()  # deleted meanwhile
     return load_map(session, sha256)
 
 
@@ -161,8 +173,19 @@ def on_map(session: Session, who: Identity, baseline_id: int) -> dict[str, Any]:
 
 
 def remove(session: Session, who: Identity, baseline_id: int) -> None:
-    """Delete the baseline with its maps, streams and points."""
+    """Delete the baseline with its maps, streams and points.
+
+    It locks in the order in which a fit (job, baseline) and a sender (stream, map) do, so that
+    they wait for each other and never deadlock.
+    """
     baseline = get(session, who, baseline_id)
+    job = select(Job.id).where(Job.baseline_id == baseline_id).order_by(Job.id)
+    session.execute(job.with_for_update())
+    held = select(Baseline.id).where(Baseline.id == baseline_id, visible(who))
+    if session.scalar(held.with_for_update()) is None:
+        raise BaselineNotFound()  # somebody else was faster
+    stream = select(Stream.id).where(Stream.baseline_id == baseline_id).order_by(Stream.id)
+    session.execute(stream.with_for_update())
     audit(session, "baseline.delete", user_id=who.id, subject=str(baseline_id), name=baseline.name)
     session.execute(delete(Baseline).where(Baseline.id == baseline.id, visible(who)))
 

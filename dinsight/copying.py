@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import orjson
+import psycopg2
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
@@ -55,7 +57,10 @@ def floats(row: FloatRow) -> bytes:
 def copy_rows(
     session: Session, table: str, columns: Sequence[str], rows: Iterable[Sequence[bytes]]
 ) -> None:
-    """Write rows of encoded fields into `table`, inside the session's transaction."""
+    """Write rows of encoded fields into `table`, inside the session's transaction.
+
+    What the driver raises comes out as SQLAlchemy's errors, as it does from every other statement.
+    """
     count = struct.pack(">h", len(columns))
     length = struct.Struct(">i").pack
     parts = [HEADER]
@@ -65,8 +70,13 @@ def copy_rows(
             parts += (length(len(field)), field)
     parts.append(TRAILER)
     names = ", ".join(f'"{column}"' for column in columns)
+    statement = f'COPY "{table}" ({names}) FROM STDIN (FORMAT binary)'
     driver: Any = session.connection().connection.driver_connection
-    with driver.cursor() as cursor:
-        cursor.copy_expert(
-            f'COPY "{table}" ({names}) FROM STDIN (FORMAT binary)', io.BytesIO(b"".join(parts))
-        )
+    try:
+        with driver.cursor() as cursor:
+            cursor.copy_expert(statement, io.BytesIO(b"".join(parts)))
+    except psycopg2.Error as error:
+        gone = bool(driver.closed)
+        raise DBAPIError.instance(
+            statement, None, error, psycopg2.Error, connection_invalidated=gone
+        ) from error

@@ -27,6 +27,13 @@ POOL_OVERFLOW = 20
 POOL_WAIT_SECONDS = 5
 LOCK_WAIT_MS = 10_000
 CONNECT_SECONDS = 5
+# An external server that the network has lost is given up within this; libpq's default is hours.
+NETWORK = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
 
 Sessions = sessionmaker[Session]
 
@@ -39,6 +46,11 @@ class Database:
     engine: Engine
     sessions: Sessions
     embedded: EmbeddedPostgres | None = None
+
+    def revive(self) -> None:
+        """Start the embedded PostgreSQL again if it died; raises DatabaseUnavailable."""
+        if self.embedded:
+            self.embedded.start()
 
     def close(self) -> None:
         self.engine.dispose()
@@ -75,6 +87,7 @@ def open_engine(url: str, pool_size: int = POOL_SIZE) -> Engine:
         connect_args={
             "connect_timeout": CONNECT_SECONDS,
             "application_name": "dinsight",
+            **NETWORK,
             "options": f"-c timezone=UTC -c lock_timeout={LOCK_WAIT_MS}",
         },
     )

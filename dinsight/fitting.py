@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from sqlalchemy import delete, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer
 
 from dinsight import copying, maps, readings
 from dinsight.database import Sessions
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class LeaseLost(DinsightError):
-    """Another instance has taken this job over."""
+    """This job is no longer ours: another instance has it, or its baseline was deleted."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,24 @@ class Rows:
 def fit(sessions: Sessions, job_id: int, lease: str, limits: readings.Limits) -> None:
     """Fit the baseline of this job and store its map, or store why it cannot be fitted."""
     with sessions() as session:
-        baseline_id = session.scalars(select(Job.baseline_id).where(Job.id == job_id)).one_or_none()
-        if baseline_id is None:
-            return  # deleted while it waited
-        columns = select(Baseline.layout, Baseline.feature_names).where(Baseline.id == baseline_id)
-        layout, features = session.execute(columns).one()
+        baseline = session.scalar(
+            select(Baseline)
+            .join(Job, Job.baseline_id == Baseline.id)
+            .where(Job.id == job_id)
+            .options(undefer(Baseline.feature_names))
+        )
+    if baseline is None:
+        return  # deleted while it waited
+    try:
+        _fit(sessions, baseline, job_id, lease, limits)
+    except LeaseLost:
+        log.warning("baseline %s was deleted, or its fit was taken over", baseline.id)
+
+
+def _fit(
+    sessions: Sessions, baseline: Baseline, job_id: int, lease: str, limits: readings.Limits
+) -> None:
+    baseline_id, features = baseline.id, baseline.feature_names
     report = _reporter(sessions, baseline_id)
     try:
         report(1, "Reading the rows")
@@ -57,7 +70,7 @@ def fit(sessions: Sessions, job_id: int, lease: str, limits: readings.Limits) ->
         started = time.perf_counter()
         fitted = maps.fit(
             rows.values,
-            layout=layout,
+            layout=baseline.layout,
             features=rows.features,
             progress=lambda percent, message: report(
                 PARSED + percent * (FITTED - PARSED) // 100, message
@@ -70,7 +83,7 @@ def fit(sessions: Sessions, job_id: int, lease: str, limits: readings.Limits) ->
             store(session, baseline_id, rows, fitted, seconds)
             _finish(session, job_id, baseline_id, status="completed", message="Ready")
     except LeaseLost:
-        log.warning("the fit of baseline %s goes on elsewhere", baseline_id)
+        raise
     except DinsightError as error:
         with sessions.begin() as session:
             hold(session, job_id, lease)
@@ -89,6 +102,8 @@ def read_rows(
         for part in readings.scan(stream, limits=limits, expected=features, source=first.name):
             values.append(part.values)
             metadata += part.metadata
+    if not values:
+        raise LeaseLost()  # deleted with its baseline: a file without rows is refused above
     return Rows(features, np.concatenate(values), metadata)
 
 

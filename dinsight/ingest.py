@@ -22,7 +22,7 @@ from dinsight.maps import Map, Placement
 from dinsight.maps.levels import LevelState, judge
 from dinsight.mapstore import load_map
 from dinsight.models import Batch, Point, Stream
-from dinsight.streams import DEFAULT, Found, find, level_word
+from dinsight.streams import DEFAULT, Found, find, hold, level_word
 
 KEY_LENGTH = 200
 ARRIVALS_KEPT = 16
@@ -75,7 +75,7 @@ def ingest(
     if answer := _answered(session, target.id, incoming):
         return answer
     placed = _place(session, target, incoming, limits)
-    stream = session.get_one(Stream, target.id, with_for_update=True, populate_existing=True)
+    stream = hold(session, target.id)
     if answer := _answered(session, stream.id, incoming):
         return answer
     if incoming.epoch is not None and incoming.epoch != stream.epoch:
@@ -99,7 +99,8 @@ def _answered(session: Session, stream_id: int, incoming: Incoming) -> dict[str,
         return None
     if batch.sha256 != _sha256(incoming):
         raise KeyReused()
-    return batch.response
+    # PostgreSQL keeps 1e30 as the whole number that it is, which JSON for clients cannot carry.
+    return batch.response | {"score": float(batch.response["score"])}
 
 
 def _place(session: Session, target: Found, incoming: Incoming, limits: readings.Limits) -> _Placed:

@@ -23,6 +23,7 @@ from sqlalchemy import func, select, update
 
 from dinsight import fitting, readings, worker
 from dinsight.database import Database, is_outage
+from dinsight.errors import DatabaseUnavailable
 from dinsight.models import Job
 
 LEASE = dt.timedelta(seconds=15)
@@ -110,10 +111,21 @@ class Runner:
                 self._perform(claim)
             return claim is not None
         except Exception as error:
-            if not is_outage(error):
+            if is_outage(error):
+                self._revive()
+            else:
                 log.exception("a job could not be run")
             self._stopping.wait(LOOK_SECONDS)
             return False
+
+    def _revive(self) -> None:
+        """This thread is the one that always looks at the database, so it brings it back."""
+        if self._stopping.is_set():
+            return
+        try:
+            self._database.revive()
+        except DatabaseUnavailable as error:
+            log.error("%s", error.message)
 
     def _perform(self, claim: Claim) -> None:
         log.info("fitting baseline %s (attempt %s)", claim.baseline_id, claim.attempts)

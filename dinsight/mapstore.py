@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dinsight import maps
+from dinsight.errors import BaselineNotFound
 from dinsight.models import FittedMap
 
 MOST_MAPS = 16
@@ -27,9 +28,11 @@ class MapCache:
             if found := self._maps.get(sha256):
                 self._maps.move_to_end(sha256)
                 return found
-        payload = session.scalars(
+        payload = session.scalar(
             select(FittedMap.payload).where(FittedMap.sha256 == sha256).limit(1)
-        ).one()
+        )
+        if payload is None:
+            raise BaselineNotFound()  # deleted since its map was named
         loaded = maps.load(payload)
         with self._lock:
             self._maps[sha256] = loaded
@@ -42,4 +45,5 @@ _cache = MapCache()
 
 
 def load_map(session: Session, sha256: str) -> maps.Map:
+    """The map of these bytes; raises BaselineNotFound once it was deleted with its baseline."""
     return _cache.get(session, sha256)

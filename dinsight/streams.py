@@ -104,8 +104,18 @@ def find_if_any(session: Session, who: Identity, baseline_id: int, name: str) ->
 
 def lock(session: Session, who: Identity, baseline_id: int, name: str) -> Stream:
     """The stream, held for this transaction; made if it is not there yet."""
-    found = find(session, who, baseline_id, name, create=True)
-    return session.get_one(Stream, found.id, with_for_update=True, populate_existing=True)
+    return hold(session, find(session, who, baseline_id, name, create=True).id)
+
+
+def hold(session: Session, stream_id: int) -> Stream:
+    """A stream that was just found, held for this transaction; raises BaselineNotFound.
+
+    A stream goes only with its baseline.
+    """
+    stream = session.get(Stream, stream_id, with_for_update=True, populate_existing=True)
+    if stream is None:
+        raise BaselineNotFound()
+    return stream
 
 
 def configure(
@@ -187,6 +197,9 @@ def names(session: Session, who: Identity, baseline_id: int) -> list[str]:
 def _create(session: Session, baseline: Baseline, name: str) -> None:
     if not NAME.fullmatch(name):
         raise InvalidRequest("A stream's name has 1 to 64 letters, digits, blanks or any of _.:+-")
+    kept = select(Baseline.id).where(Baseline.id == baseline.id)
+    if session.scalar(kept.with_for_update(read=True, key_share=True)) is None:
+        raise BaselineNotFound()  # deleted meanwhile
     stream_id = session.scalar(
         upsert(Stream)
         .values(baseline_id=baseline.id, name=name, map_id=baseline.map_id)

@@ -212,3 +212,21 @@ def test_what_dash_tells_of_the_pages_is_closed_to_strangers(
 
 def test_callbacks_are_closed_to_strangers(client: FlaskClient) -> None:
     assert client.post("/_dash-update-component", json={}).status_code == 401
+
+
+@pytest.mark.parametrize(("remember", "days"), [("on", 30), ("", 0)])
+def test_a_remembered_browser_stays_signed_in_until_it_signs_out(
+    client: FlaskClient, user: Identity, remember: str, days: int
+) -> None:
+    form = {"email": user.email, "password": PASSWORD, "remember": remember}
+    assert client.post("/signin", data=form).status_code == 303
+    cookie, csrf = client.get_cookie("access_token_cookie"), client.get_cookie("csrf_access_token")
+    assert cookie is not None
+    assert csrf is not None
+    claims = jwt.decode(cookie.value, SECRET, algorithms=["HS256"])
+    assert (claims["exp"] - claims["iat"]) == (days * 24 * 3600 or 12 * 3600)
+    assert cookie.max_age == (days * 24 * 3600 or None)
+    assert client.get("/api/v1/users/profile").status_code == 200
+    out = client.post("/api/v1/auth/logout", headers={"X-CSRF-TOKEN": csrf.value})
+    assert out.status_code == 200
+    assert profile_status(client, cookie.value) == 401

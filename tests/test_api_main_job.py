@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from flask.testing import FlaskClient
 
@@ -126,6 +127,15 @@ def test_points_are_read_from_a_cursor_and_without_values(
     assert [point["seq"] for point in after["points"]] == [8, 9]
     clamped = api("GET", f"/streaming/{number}/latest?limit=5000").json["data"]
     assert clamped["limit"] == 1000
+
+
+def test_points_are_sent_many_at_a_time(api: Api, baseline_id: int) -> None:
+    """Every piece costs a hand-over between threads: 0.4 ms, where a point costs 0.02."""
+    api.post(baseline_id, csv(healthy(700)))
+    answer = api("GET", f"/monitor/{baseline_id}?values=0")
+    pieces = list(answer.response)
+    assert [point["process_order"] for point in orjson.loads(b"".join(pieces))] == [*range(1, 701)]
+    assert 2 <= len(pieces) <= 5
 
 
 def test_a_key_replays_the_answer_and_a_reset_raises_the_epoch(

@@ -146,6 +146,15 @@ def test_the_same_key_and_body_are_stored_once_and_answered_alike(
     assert post(healthy(4))["first_seq"] == 9
 
 
+def test_a_score_beyond_every_whole_number_is_answered_alike_again(post: Post) -> None:
+    rows = healthy(1)
+    rows[:, 3] = 3e38
+    first = post(rows, key="k1")
+    again = post(rows, key="k1")
+    assert first["score"] > 2.0**64
+    assert (again, type(again["score"])) == (first, float)
+
+
 def test_the_same_key_with_another_body_is_refused(services: Services, post: Post) -> None:
     post(healthy(4), key="k1")
     with pytest.raises(KeyReused):
