@@ -14,6 +14,7 @@ from dinsight.services import Services
 
 NAME = "Store D Line A"
 LOOK_SECONDS = 0.5
+FIRST_FIT = "the first fit compiles its numerics, which takes up to a minute"
 
 
 class Demonstration:
@@ -43,7 +44,7 @@ class Demonstration:
                 return None
             now = f"Fitting the sample baseline: {baseline.progress} %, {baseline.status_message}"
             if now != shown:
-                self._say(now)
+                self._say(now if shown else f"{now} ({FIRST_FIT})")
             shown = now
             self._ended.wait(LOOK_SECONDS)
         return None
