@@ -48,8 +48,7 @@ class Cursor:
 class Delta:
     """What is new after a cursor: the points `first`, `first + 1`, … of an epoch.
 
-    `reset` says that the reader's points are of an earlier epoch and must go; `skipped` points
-    were left out before the first because more were asked for than a view holds.
+    `reset` says that the reader's points are of an earlier epoch and must go.
     """
 
     epoch: int

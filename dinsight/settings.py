@@ -123,9 +123,6 @@ class Settings:
     def max_upload_bytes(self) -> int:
         return self.max_upload_mb * 1024 * 1024
 
-    def with_home(self, home: Path) -> Settings:
-        return dataclasses.replace(self, home=home)
-
 
 def is_loopback(host: str) -> bool:
     """Whether only programs on this machine reach a server at `host`."""
