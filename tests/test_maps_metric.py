@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.covariance import LedoitWolf
 
-from dinsight.maps.calibration import Calibration, limit, unseen_distances
+from dinsight.maps.calibration import Calibration, held_out, limit
 from dinsight.maps.metric import LEAST_VARIANCE, Metric, Spectrum, smaller_product
 from dinsight.maps.scaling import Scaling
 
@@ -42,6 +42,29 @@ def test_distances_are_mahalanobis_also_outside_the_span(rows: int, columns: int
     assert found.distance == pytest.approx(expected, rel=2e-5)
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(40, 7), (12, 30), (6, 50)])
+def test_residuals_are_the_row_times_the_inverse_covariance(rows: int, columns: int) -> None:
+    values = centred(rows, columns)
+    unseen = np.random.default_rng(1).standard_normal((25, columns)) * 3
+    precision = LedoitWolf().fit(values).precision_
+    metric = Metric.fit(Spectrum.fit(values), 10)
+    found = metric.measure(unseen, no_columns(25)).residual
+    assert found == pytest.approx(unseen @ precision, abs=1e-4 * np.abs(unseen @ precision).max())
+    assert metric.own_precision() == pytest.approx(np.diag(precision), rel=1e-4)
+    assert metric.precision_of(3) == pytest.approx(precision[3], abs=1e-4 * precision[3, 3])
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(60, 20), (30, 90)])
+def test_beyond_the_kept_directions_the_others_share_their_mean_variance(
+    rows: int, columns: int
+) -> None:
+    values = centred(rows, columns)
+    whole, cut = Spectrum.fit(values), Spectrum.fit(values, most=8)
+    assert cut.directions.shape == (columns, 8)
+    assert cut.variances == pytest.approx(whole.variances[:8])
+    assert np.trace(cut.covariance()) == pytest.approx(np.trace(whole.covariance()))
+
+
 def test_leading_coordinates_are_the_principal_components() -> None:
     values = centred(40, 9)
     lead = Metric.fit(Spectrum.fit(values), 4).measure(values, no_columns(40)).lead
@@ -56,8 +79,12 @@ def test_unseen_distances_come_from_a_model_of_the_other_blocks(rows: int, colum
     for block in np.array_split(np.arange(rows), 5):
         model = LedoitWolf().fit(np.delete(values, block, axis=0))
         expected.append(np.sqrt(model.mahalanobis(values[block])))
-    found = unseen_distances(values, smaller_product(values))
-    assert found == pytest.approx(np.concatenate(expected), rel=1e-9)
+    found, residuals = held_out(values, no_columns(rows), smaller_product(values))
+    assert found == pytest.approx(np.concatenate(expected), rel=2e-5)
+    last = np.array_split(np.arange(rows), 5)[-1]
+    model = LedoitWolf().fit(np.delete(values, last, axis=0))
+    away = (values[last] - model.location_) @ model.precision_
+    assert residuals[last] == pytest.approx(away, rel=1e-3, abs=1e-3 * np.abs(away).max())
 
 
 def test_few_rows_promise_less_than_many() -> None:
@@ -74,7 +101,8 @@ def test_a_heavy_tail_raises_the_limit() -> None:
 
 def test_the_hysteresis_lets_go_of_healthy_rows_that_sit_close_to_their_limit() -> None:
     unseen = np.sort(np.random.default_rng(0).normal(37, 0.6, 400))
-    calibration = Calibration(limit(unseen, 0.99), unseen / limit(unseen, 0.99))
+    alarm = limit(unseen, 0.99)
+    calibration = Calibration(alarm, 1.0, np.ones(1), unseen / alarm)
     rule = calibration.rule()
     leaves_alarm, leaves_warning = rule.hysteresis * rule.alarm, rule.hysteresis * rule.warning
     assert (calibration.unseen < leaves_alarm).mean() > 0.7
@@ -83,7 +111,7 @@ def test_the_hysteresis_lets_go_of_healthy_rows_that_sit_close_to_their_limit() 
 
 def test_wide_spread_keeps_the_plain_hysteresis() -> None:
     unseen = np.linspace(0.1, 1.0, 100)
-    assert Calibration(1.0, unseen).rule().hysteresis == 0.9
+    assert Calibration(1.0, 1.0, np.ones(1), unseen).rule().hysteresis == 0.9
 
 
 def test_units_are_spreads_and_the_rule_is_told() -> None:

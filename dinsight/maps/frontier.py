@@ -16,6 +16,8 @@ REACH = 4.0  # the table ends this far outside the limit; beyond, a circle is a 
 LEVELS = 48
 OUTWARD = 2.0  # map units for each factor e of the score beyond the limit
 USUAL, EDGE = 0.5, 0.999  # shares of the cloud's points: where the frontier starts and the limit is
+CIRCLE_SHARE, CIRCLE_MARGIN = 0.99, 1.1  # no row beyond the limit is drawn inside this circle
+EARLY = 0.85  # of the limit's radius: how far out the frontier begins, as far as it is a circle's
 
 
 @dataclass(frozen=True)
@@ -24,16 +26,23 @@ class Frontier:
 
     The distance of a place from the cloud is the mean distance to its 10 nearest points. A row at
     the alarm limit is drawn where that is what the loosest 0.1 % of the cloud have among
-    themselves, and from there outward with the logarithm of the score, in whichever direction it
-    goes: equal scores are equally far from the cloud, on every side of it, and a score of 1e38 is
-    still on the paper.
+    themselves, or on a circle that holds 99 % of the cloud with a margin, whichever is further:
+    so it is seen to leave where the cloud is round, and where it is long or in islands. From there
+    it goes outward with the logarithm of the score, so that a score of 1e38 is still on the paper.
+
+    Below the limit the radius is halfway between the contour's, which orders places by their
+    score, and a fixed share of the limit's. Within the cloud the contours alone are ragged: a
+    small change of the score would be a leap (in a trial on Tennessee Eastman with 0.1 sigma of
+    noise 38 of 26,880 rows moved more than .3 widths of the cloud; with this and the later turn of
+    `outward` 12 did, and the AUROC of the planar distance went from .901 to .896).
 
     `levels` (l,) are distances, ascending; `radii` (a, l) the outermost radius at which each is
-    reached, for directions at equal steps of the pseudo-angle below.
+    reached, for directions at equal steps of the pseudo-angle below; `circle` that circle's radius.
     """
 
     levels: Floats
     radii: Floats
+    circle: float
 
     @classmethod
     def fit(cls, cloud: Floats) -> Frontier:
@@ -45,7 +54,9 @@ class Frontier:
         own = tree.query(cloud, near)[0].mean(axis=1)
         start, edge = np.quantile(own, [USUAL, EDGE]).tolist()
         edge = max(edge, start * (1 + 1e-6))
-        most = float(np.sqrt((cloud**2).sum(axis=1)).max()) + edge + REACH
+        lengths = np.sqrt((cloud**2).sum(axis=1))
+        circle = CIRCLE_MARGIN * float(np.quantile(lengths, CIRCLE_SHARE))
+        most = float(lengths.max()) + edge + REACH
         radii = np.linspace(0.0, most, RADII)
         places = (
             directions(np.linspace(0.0, 4.0, ANGLES, endpoint=False, dtype=np.float64))[:, None, :]
@@ -57,18 +68,25 @@ class Frontier:
         levels = np.concatenate(
             [np.linspace(start, edge, LEVELS // 2), edge + np.geomspace(0.01, REACH, LEVELS // 2)]
         )
-        return cls(levels, np.stack([_outermost(line, radii, levels) for line in away]))
+        return cls(levels, np.stack([_outermost(line, radii, levels) for line in away]), circle)
 
-    def distance(self, scores: Floats, full: float) -> Floats:
-        """Distance from the cloud (m,) of scores (m,): continuous and increasing above `full`."""
+    def radius(self, turn: Floats, scores: Floats, full: float) -> Floats:
+        """Radius (m,) of scores (m,) in the directions of pseudo-angles (m,).
+
+        Continuous, and never falling as the score rises above `full`.
+        """
         start, edge = self.levels[0], self.levels[LEVELS // 2 - 1]
         within = np.minimum(np.maximum((scores - full) / (1.0 - full), 0.0), 1.0)
-        distance = np.asarray(start + within * (edge - start))
+        beyond = np.zeros(len(scores))
         if (scores > 1.0).any():  # log(1) is exactly 0, so that a calm batch may skip it
-            distance += OUTWARD * log(np.maximum(scores, 1.0))
-        return distance
+            beyond += OUTWARD * log(np.maximum(scores, 1.0))
+        levels = np.concatenate([edge + beyond, start + within * (edge - start)])
+        outer, contour = self._contour(np.concatenate([turn, turn]), levels).reshape(2, -1)
+        limit = np.maximum(outer, self.circle + beyond)
+        early = (1.0 - within) * contour + within * limit
+        return np.asarray(0.5 * (early + (EARLY + (1.0 - EARLY) * within) * limit))
 
-    def radius(self, turn: Floats, distance: Floats) -> Floats:
+    def _contour(self, turn: Floats, distance: Floats) -> Floats:
         """Radius (m,) at which pseudo-angles (m,) have a distance (m,) from the cloud."""
         turn = turn * (ANGLES / 4.0)
         left = turn.astype(np.int64)
@@ -88,11 +106,17 @@ class Frontier:
 
     def arrays(self) -> dict[str, Any]:
         """What is stored of it."""
-        return {"frontier_levels": self.levels, "frontier_radii": self.radii}
+        return {
+            "frontier_levels": self.levels,
+            "frontier_radii": self.radii,
+            "frontier_circle": np.float64(self.circle),
+        }
 
     @classmethod
     def from_arrays(cls, stored: dict[str, NDArray[Any]]) -> Frontier:
-        return cls(stored["frontier_levels"], stored["frontier_radii"])
+        return cls(
+            stored["frontier_levels"], stored["frontier_radii"], float(stored["frontier_circle"])
+        )
 
 
 def pseudo_angle(direction: Floats) -> Floats:

@@ -4,38 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dinsight.errors import BaselineTooSmall, UnknownLayout
+from dinsight.maps import false_alarms
 from dinsight.maps.calibration import Calibration
-from dinsight.maps.exact import Floats32, as_float32
+from dinsight.maps.exact import Floats, Floats32, as_float32
+from dinsight.maps.explanation import Explanation, explain
+from dinsight.maps.false_alarms import Expectation
 from dinsight.maps.identity import Identity
-from dinsight.maps.layouts import Evidence, Layout, Progress
+from dinsight.maps.layouts import Evidence, Layout
 from dinsight.maps.levels import LevelRule
-from dinsight.maps.metric import Metric, Spectrum, smaller_product
+from dinsight.maps.metric import Metric
+from dinsight.maps.registry import LOAD
 from dinsight.maps.scaling import Scaling
-from dinsight.maps.umap_layout import UmapLayout
 
-FORMAT = 1
+FORMAT = 2
 RULE = ("warning", "alarm", "persistence", "hysteresis")
-LEAST_ROWS = 5
-LEADING = 10  # directions that neighbours are found along
 TILE = 256  # rows placed at a time: what fits in the processor's cache, and bounds memory
-# The metric of a wide and long baseline is learnt from an even selection of rows.
-MOST_ROWS, MOST_ROWS_WIDE = 20_000, 2_000
-
-_FIT: dict[str, Callable[[Evidence, Calibration], Layout]] = {
-    UmapLayout.name: lambda evidence, calibration: UmapLayout.fit(evidence, calibration.blend()),
-}
-_LOAD: dict[str, Callable[[dict[str, NDArray[Any]]], Layout]] = {
-    UmapLayout.name: UmapLayout.from_arrays,
-}
-LAYOUTS: tuple[str, ...] = tuple(_FIT)
 
 
 @dataclass(frozen=True)
@@ -53,12 +42,16 @@ class Map:
 
     `coordinates` (n, 2) and `scores` (n,) are float32, of the baseline rows in their order. A
     row's place and score depend on the row alone: not on its batch, the process or its threads.
+    `typical` (3, d) is the median, the 5 % and the 95 % quantile of each feature, `lead` (n, q)
+    where the baseline rows are along the leading directions.
     """
 
     layout: str
     features: tuple[str, ...]
     coordinates: Floats32
     scores: Floats32
+    typical: Floats32
+    lead: Floats32
     rule: LevelRule
     scaling: Scaling
     metric: Metric
@@ -84,6 +77,46 @@ class Map:
         places[again], scores[again] = self.coordinates[own], self.scores[own]
         return Placement(places[:, 0].copy(), places[:, 1].copy(), scores)
 
+    def explain(self, row: NDArray[Any]) -> Explanation:
+        """What is associated with the score of a row (d,), finite float32."""
+        values = np.ascontiguousarray(row, dtype=np.float32).reshape(1, -1)
+        moving, still = self.scaling.apply(values)
+        measured = self.metric.measure(moving, still)
+        whole = float(self.calibration.whole(measured)[0])
+        alone = float(self.calibration.alone(measured, still)[0])
+        return explain(self.scaling, self.metric, values[0], (whole, alone))
+
+    def nearest(self, row: NDArray[Any], count: int = 1) -> NDArray[np.int64]:
+        """The baseline rows nearest to a row (d,) along the leading directions, nearest first."""
+        values = np.ascontiguousarray(row, dtype=np.float32).reshape(1, -1)
+        moving, still = self.scaling.apply(values)
+        away = self.lead - self.metric.measure(moving, still).lead
+        order = np.argsort(np.einsum("ij,ij->i", away, away), kind="stable")
+        return order[:count].astype(np.int64)
+
+    @property
+    def unseen(self) -> Floats:
+        """Scores (u,) of baseline rows, all different, in the order of time, when held out."""
+        return self.calibration.unseen
+
+    def limit_at(self, factor: float) -> float:
+        """The score limit of a sensitivity factor from 0.5 to 5; 1 at 3, lower above."""
+        return false_alarms.limit_at(self.unseen, factor)
+
+    def limit_for(self, per_day: float, rows_per_second: float) -> float:
+        """The score limit at which so many false alarms a day are expected."""
+        return false_alarms.limit_for(self.unseen, per_day, self.rule.persistence, rows_per_second)
+
+    def rule_at(self, score_limit: float) -> LevelRule:
+        """The levels with another alarm limit; the warning limit moves with it."""
+        return replace(self.rule, alarm=score_limit, warning=self.rule.warning * score_limit)
+
+    def false_alarms(self, score_limit: float, rows_per_second: float) -> Expectation:
+        """How many false alarms a day that alarm limit is expected to give."""
+        return false_alarms.expected(
+            self.unseen, score_limit, self.rule.persistence, rows_per_second
+        )
+
     def to_bytes(self) -> bytes:
         """The map as an npz archive: arrays only, the same bytes for the same map."""
         buffer = io.BytesIO()
@@ -94,6 +127,8 @@ class Map:
             features=np.array(self.features, dtype=np.str_),
             coordinates=self.coordinates,
             scores=self.scores,
+            typical=self.typical,
+            lead=self.lead,
             rule=np.array([getattr(self.rule, name) for name in RULE], dtype=np.float64),
             **self.scaling.arrays(),
             **self.metric.arrays(),
@@ -104,94 +139,12 @@ class Map:
         return buffer.getvalue()
 
 
-def fit(
-    values: NDArray[Any],
-    layout: str = "umap",
-    *,
-    features: Sequence[str] | None = None,
-    progress: Progress | None = None,
-) -> Map:
-    """Fit a map to baseline rows (n, d), finite float32, in the order of time.
-
-    Raises BaselineTooSmall under five different rows, UnknownLayout for a name not in LAYOUTS.
-    One thread, whatever the settings, so that two fits of a file give the same map.
-    """
-    from threadpoolctl import threadpool_limits
-
-    if layout not in LAYOUTS:
-        raise UnknownLayout(f"There is no map {layout!r}: choose one of {', '.join(LAYOUTS)}.")
-    rows = np.ascontiguousarray(values, dtype=np.float32)
-    names = tuple(features) if features is not None else _numbered(rows.shape[1])
-    tell = progress or (lambda percent, message: None)
-    with threadpool_limits(limits=1):
-        return _fit(rows, layout, names, tell)
-
-
-def _fit(rows: Floats32, layout: str, features: tuple[str, ...], tell: Progress) -> Map:
-    identity = Identity.of(rows)
-    different = rows[identity.first]
-    if len(different) < LEAST_ROWS:
-        raise BaselineTooSmall(
-            f"A map needs at least {LEAST_ROWS} different rows of healthy operation; "
-            f"this baseline has {len(different)} (of {len(rows)} in all)."
-        )
-    tell(5, "Learning the units of the columns")
-    scaling = Scaling.fit(different, features)
-    sample = scaling.apply(different[_selection(different.shape)])[0]
-    sample -= sample.mean(axis=0)
-    tell(10, "Learning how the columns move together")
-    product = smaller_product(sample)
-    metric = Metric.fit(Spectrum.fit(sample, product), LEADING)
-    tell(30, "Finding the limits on rows held back")
-    calibration = Calibration.fit(sample, product)
-    del sample, product
-    evidence = _measure_all(scaling, metric, calibration, different)
-    tell(50, "Drawing the map")
-    plane = _FIT[layout](evidence, calibration)
-    places = as_float32(plane.baseline(evidence))
-    tell(100, "Fitted")
-    return Map(
-        layout=layout,
-        features=features,
-        coordinates=places[identity.of_row],
-        scores=as_float32(evidence.score)[identity.of_row],
-        rule=calibration.rule(),
-        scaling=scaling,
-        metric=metric,
-        calibration=calibration,
-        identity=identity,
-        plane=plane,
-    )
-
-
 def measure(scaling: Scaling, metric: Metric, calibration: Calibration, rows: Floats32) -> Evidence:
     """What a layout needs to know of rows (m, d)."""
-    measured = metric.measure(*scaling.apply(rows))
-    return Evidence(measured.lead, measured.distance / calibration.alarm)
-
-
-def _measure_all(
-    scaling: Scaling, metric: Metric, calibration: Calibration, rows: Floats32
-) -> Evidence:
-    tiles = [
-        measure(scaling, metric, calibration, rows[start : start + TILE])
-        for start in range(0, len(rows), TILE)
-    ]
-    return Evidence(
-        np.concatenate([tile.lead for tile in tiles]),
-        np.concatenate([tile.score for tile in tiles]),
-    )
-
-
-def _selection(shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """The rows that the metric is learnt from: all, or an even selection."""
-    rows, columns = shape
-    most = MOST_ROWS if columns <= MOST_ROWS_WIDE else MOST_ROWS_WIDE
-    return np.linspace(0, rows - 1, min(rows, most)).round().astype(np.int64)
-
-
-def _numbered(columns: int) -> tuple[str, ...]:
-    return tuple(f"column_{number}" for number in range(columns))
+    moving, still = scaling.apply(rows)
+    measured = metric.measure(moving, still)
+    score = np.maximum(calibration.whole(measured), calibration.alone(measured, still))
+    return Evidence(measured.lead, measured.squared, score)
 
 
 def load(payload: bytes) -> Map:
@@ -207,20 +160,17 @@ def load(payload: bytes) -> Map:
         features=tuple(stored["features"].tolist()),
         coordinates=stored["coordinates"],
         scores=stored["scores"],
+        typical=stored["typical"],
+        lead=stored["lead"],
         rule=LevelRule(warning, alarm, int(persistence), hysteresis),
         scaling=Scaling.from_arrays(stored),
         metric=Metric.from_arrays(stored),
         calibration=Calibration.from_arrays(stored),
         identity=Identity.from_arrays(stored),
-        plane=_LOAD[layout](stored),
+        plane=LOAD[layout](stored),
     )
 
 
 def sha256(payload: bytes) -> str:
     """The version of a map: the hash of its bytes, in hexadecimal."""
     return hashlib.sha256(payload).hexdigest()
-
-
-def warm_up() -> None:
-    """Compile what `fit` needs (numba), on a tiny data set."""
-    fit(np.random.default_rng(0).standard_normal((40, 6)).astype(np.float32))

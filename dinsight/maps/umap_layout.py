@@ -8,16 +8,17 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dinsight.maps.exact import Floats, Floats32, Grid, grid
-from dinsight.maps.frontier import Frontier, pseudo_angle
-from dinsight.maps.layouts import Evidence
+from dinsight.maps.exact import Floats, Floats32, grid, log
+from dinsight.maps.layouts import Evidence, Guide, in_robust_units, spread_out
 from dinsight.maps.neighbours import Neighbours, nearest
+from dinsight.maps.outward import Outward
 
 SEED = 20_240_229
 GRAPH_NEIGHBOURS = 15
 # umap.umap_.find_ab_params(spread=1.0, min_dist=0.1): written down so that no fit can move them.
 CURVE_A, CURVE_B = 1.576943460405378, 0.8950608781227859
 MOST_LANDMARKS = 5_000
+ISLAND = 1.5  # times the median distance from the centre: further out, radii are logarithmic
 TILE = 1_024
 
 
@@ -29,32 +30,19 @@ class UmapLayout:
     are equally far from each other and nothing of the structure is left (trustworthiness of
     unseen healthy rows of CWRU and FEMTO, k = 10, before any push: whitened .39-.57, all scaled
     columns .78-.81, ten directions .81-.83; UMAP.transform .82 and .78).
-
-    `landmarks` (n, q) and `places` (n, 2) of the rows that UMAP drew, `plane` (q, 2) the linear
-    view of it that gives outward directions, `blend` the scores between which a place turns from
-    its neighbours' mean to the frontier of its score.
     """
 
     name: ClassVar[str] = "umap"
 
-    def __init__(
-        self,
-        neighbours: Neighbours,
-        frontier: Frontier,
-        plane: Floats,
-        blend: tuple[float, float],
-    ) -> None:
-        self._neighbours, self._frontier = neighbours, frontier
-        self._plane, self._blend = plane, blend
-        self._view = grid(plane.reshape(1, -1)).whole.reshape(plane.shape)  # a direction's worth
+    def __init__(self, neighbours: Neighbours, outward: Outward) -> None:
+        self._neighbours, self._outward = neighbours, outward
 
     @classmethod
     def fit(cls, evidence: Evidence, blend: tuple[float, float]) -> UmapLayout:
         """Lay out baseline rows, all different, at least 3; above 5,000 an even selection."""
-        landmarks = evidence.lead[landmark_rows(len(evidence.lead))]
-        places = in_robust_units(draw(landmarks))
-        plane = np.asarray(np.linalg.lstsq(landmarks, places, rcond=None)[0], dtype=np.float64)
-        return cls(Neighbours(landmarks, places), Frontier.fit(places), plane, blend)
+        landmarks = evidence.lead[spread_out(len(evidence.lead), MOST_LANDMARKS)]
+        places = in_robust_units(with_islands_near(in_robust_units(draw(landmarks))))
+        return cls(Neighbours(landmarks, places), Outward.fit(landmarks, places, blend))
 
     def baseline(self, evidence: Evidence) -> Floats:
         """Landmarks where UMAP drew them, the rows between them among their neighbours."""
@@ -62,72 +50,47 @@ class UmapLayout:
         for start in range(0, len(places), TILE):
             tile = slice(start, start + TILE)
             places[tile] = self._neighbours.mean(grid(evidence.lead[tile]))
-        places[landmark_rows(len(places))] = self._neighbours.places
+        places[spread_out(len(places), MOST_LANDMARKS)] = self._neighbours.places
         return places
 
     def place(self, evidence: Evidence) -> Floats:
         """Neighbours' mean for the calm half of scores, the frontier for the others."""
         rows = grid(evidence.lead)
-        inside = self._neighbours.mean(rows)
-        calm, full = self._blend
-        share = np.minimum(np.maximum((evidence.score - calm) / (full - calm), 0.0), 1.0)
-        share = share * share * (3.0 - 2.0 * share)
-        outward = self._outward(rows)
-        distance = self._frontier.distance(evidence.score, full)
-        away = share * self._frontier.radius(pseudo_angle(outward), distance)
-        return np.asarray((1.0 - share)[:, None] * inside + away[:, None] * outward)
+        return self._outward.place(self._neighbours.mean(rows), rows, evidence.score)
 
-    def _outward(self, rows: Grid) -> Floats:
-        """The unit direction (m, 2) in which a row leaves the cloud.
-
-        From the linear view, not from the neighbours' mean: noise turns it less (in a trial on
-        Tennessee Eastman the worst of 13,440 rows with 0.1 sigma of noise moved .42 widths of the
-        cloud, and .73 with the mean added in). A row whose view is zero has no side; its
-        neighbours in feature space may leave on another.
-        """
-        view = rows.whole @ self._view  # exact
-        length = np.sqrt(view[:, 0] * view[:, 0] + view[:, 1] * view[:, 1])
-        view[length == 0.0] = (1.0, 0.0)
-        return np.asarray(view / np.maximum(length, 1.0)[:, None])
+    def guides(self) -> tuple[Guide, ...]:
+        """None: a direction on this map has no meaning of its own."""
+        return ()
 
     def arrays(self) -> dict[str, Any]:
         """What is stored of it."""
         return {
             "umap_landmarks": self._neighbours.landmarks,
             "umap_places": self._neighbours.places,
-            "umap_plane": self._plane,
-            "umap_blend": np.array(self._blend),
-            **self._frontier.arrays(),
+            **self._outward.arrays(),
         }
 
     @classmethod
     def from_arrays(cls, stored: dict[str, NDArray[Any]]) -> UmapLayout:
-        calm, full = stored["umap_blend"].tolist()
         return cls(
             Neighbours(stored["umap_landmarks"], stored["umap_places"]),
-            Frontier.from_arrays(stored),
-            stored["umap_plane"],
-            (calm, full),
+            Outward.from_arrays(stored),
         )
 
 
-def landmark_rows(rows: int) -> NDArray[np.int64]:
-    """Which of the rows are landmarks: all, or 5,000 at even steps of time.
+def with_islands_near(places: Floats) -> Floats:
+    """Places (n, 2) in robust units, with radii r above 1.5 drawn at 1.5 (1 + log(r / 1.5)).
 
-    >>> len(landmark_rows(12)), len(landmark_rows(20_000)), int(landmark_rows(20_000)[-1])
-    (12, 5000, 19999)
+    UMAP keeps apart what is not connected, but how far apart means nothing; a healthy start-up
+    drawn five units away would only make the rest of the map small, and leave room within the
+    cloud's radius for sick rows (FEMTO: 13 % of them were outside it, and all with this and the
+    circle of `frontier`).
+
+    >>> with_islands_near(np.array([[0.0, -1.0], [1.5 * np.e, 0.0]])).tolist()
+    [[0.0, -1.0], [3.0, 0.0]]
     """
-    return np.linspace(0, rows - 1, min(rows, MOST_LANDMARKS)).round().astype(np.int64)
-
-
-def in_robust_units(places: Floats) -> Floats:
-    """Centre on the median; one unit is the median distance from there.
-
-    >>> in_robust_units(np.array([[0.0, 0.0], [4.0, 0.0], [8.0, 0.0]]))[:, 0].tolist()
-    [-1.0, 0.0, 1.0]
-    """
-    places = places - np.median(places, axis=0)
-    return np.asarray(places / np.median(np.sqrt((places**2).sum(axis=1))))
+    lengths = np.maximum(np.sqrt((places * places).sum(axis=1)), ISLAND)
+    return np.asarray(places * (ISLAND * (1.0 + log(lengths / ISLAND)) / lengths)[:, None])
 
 
 def draw(rows: Floats) -> Floats:

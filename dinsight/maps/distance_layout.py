@@ -1,0 +1,147 @@
+"""The `distance` layout: distances on the map are, as well as a plane can, those between rows."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dinsight.maps.exact import Floats, Grid, grid
+from dinsight.maps.layouts import Evidence, Guide, robust_units, spread_out
+from dinsight.maps.outward import Outward
+from dinsight.maps.smacof import between, smacof
+
+DRAWN = 300  # rows that SMACOF draws
+ANCHORS = 100  # of those, the ones that other rows are placed by
+STEPS, RELAXED = 5, 1.8  # of stress majorisation for a new row
+BLUNT = 0.05  # of the cloud's spread: closer to an anchor than this, its pull has no edge
+TILE = 256
+
+
+class Majorisation:
+    """Places rows by their distances to anchors: a fixed number of steps down their stress.
+
+    With distances d_j to anchors at y_j the step x -> mean of y_j + d_j (x - y_j) / |x - y_j|
+    never raises the stress (SMACOF for one point; I. Borg, P. Groenen, Modern Multidimensional
+    Scaling, 2005, ch. 8), and going 1.8 times as far is as safe and faster (J. de Leeuw, W. Heiser,
+    1980). Five steps from the linear view, not to the end: a row halfway between two minima moves
+    .1 widths of the cloud with 0.1 sigma of noise, and .5 at convergence (Tennessee Eastman), with
+    the same trustworthiness.
+
+    `anchors` (a, q) in feature space, `places` (a, 2) of them in the plane, `plane` (q, 2) the
+    linear view that a row starts from.
+    """
+
+    def __init__(self, anchors: Floats, places: Floats, plane: Floats) -> None:
+        self.anchors, self.places, self.plane = anchors, places, plane
+        self._step = float(grid(anchors).step.max())
+        whole = np.rint(anchors / self._step)
+        self._columns = np.ascontiguousarray(whole.T)
+        self._squares: Floats = np.einsum("ij,ij->i", whole, whole) * self._step * self._step
+        self._blunt = (BLUNT * robust_units(places)[1]) ** 2
+        # Columns 1, x and y of the anchors: on a grid, so that sums over them are exact.
+        self._pulls = grid(np.vstack([np.ones(len(places)), places.T]))
+        self._view = grid(np.ascontiguousarray(plane.T))
+        self._mean = np.add.accumulate(places, axis=0)[-1] / len(places)
+
+    def place(self, rows: Grid) -> Floats:
+        """Rows (m, q) to the plane (m, 2), in the units of `places`."""
+        away = rows.whole @ self._columns  # exact
+        away *= (-2.0 * self._step * rows.step)[:, None]
+        away += self._squares
+        away += rows.squared_norms()[:, None]
+        distances = np.sqrt(np.maximum(away, 0.0, out=away), out=away)
+        found = rows.whole @ self._view.whole.T  # exact
+        found = found * self._view.step * rows.step[:, None]
+        for _ in range(STEPS):
+            found = found + RELAXED * (self._guttman(distances, found) - found)
+        return found
+
+    def _guttman(self, distances: Floats, found: Floats) -> Floats:
+        """The next places (m, 2)."""
+        across = found[:, :1] - self.places[:, 0]
+        across *= across
+        along = found[:, 1:] - self.places[:, 1]
+        along *= along
+        across += along
+        across += self._blunt
+        ratios = grid(np.divide(distances, np.sqrt(across, out=across), out=across))
+        pulls = ratios.whole @ self._pulls.whole.T  # exact
+        pulls = pulls * self._pulls.step * (ratios.step / len(self.places))[:, None]
+        return np.asarray(self._mean + (found * pulls[:, :1] - pulls[:, 1:]))
+
+
+class DistanceLayout:
+    """Metric MDS of the baseline, with placement by stress and the same push-out as `umap`.
+
+    Distances are those along the ten leading directions: the length outside them as one more
+    coordinate changed neither stress nor trustworthiness (within .006 on the public cases and
+    their first halves, but for one half that it made .025 worse).
+
+    `centre` (2,) and `spread` turn SMACOF's units into the map's.
+    """
+
+    name: ClassVar[str] = "distance"
+
+    def __init__(self, rows: Majorisation, outward: Outward, centre: Floats, spread: float) -> None:
+        self._rows, self._outward = rows, outward
+        self._centre, self._spread = centre, spread
+
+    @classmethod
+    def fit(cls, evidence: Evidence, blend: tuple[float, float]) -> DistanceLayout:
+        """Lay out baseline rows, all different."""
+        drawn = evidence.lead[spread_out(len(evidence.lead), DRAWN)]
+        start = np.zeros((len(drawn), 2))
+        start[:, : drawn.shape[1]] = drawn[:, :2]
+        places = smacof(between(drawn), start)
+        plane = np.asarray(np.linalg.lstsq(drawn, places, rcond=None)[0], dtype=np.float64)
+        anchors = spread_out(len(drawn), ANCHORS)
+        rows = Majorisation(drawn[anchors], places[anchors], plane)
+        found = _in_tiles(rows, evidence.lead)
+        centre, spread = robust_units(found)
+        outward = Outward.fit(evidence.lead, (found - centre) / spread, blend)
+        return cls(rows, outward, centre, spread)
+
+    def baseline(self, evidence: Evidence) -> Floats:
+        """Baseline rows where a new row like them would be, before any push."""
+        return (_in_tiles(self._rows, evidence.lead) - self._centre) / self._spread
+
+    def place(self, evidence: Evidence) -> Floats:
+        """By stress for the calm half of scores, the frontier for the others."""
+        rows = grid(evidence.lead)
+        inside = (self._rows.place(rows) - self._centre) / self._spread
+        return self._outward.place(inside, rows, evidence.score)
+
+    def guides(self) -> tuple[Guide, ...]:
+        """None: only the distances mean something here."""
+        return ()
+
+    def arrays(self) -> dict[str, Any]:
+        """What is stored of it."""
+        return {
+            "distance_anchors": self._rows.anchors,
+            "distance_places": self._rows.places,
+            "distance_plane": self._rows.plane,
+            "distance_centre": self._centre,
+            "distance_spread": np.float64(self._spread),
+            **self._outward.arrays(),
+        }
+
+    @classmethod
+    def from_arrays(cls, stored: dict[str, NDArray[Any]]) -> DistanceLayout:
+        rows = Majorisation(
+            stored["distance_anchors"], stored["distance_places"], stored["distance_plane"]
+        )
+        return cls(
+            rows,
+            Outward.from_arrays(stored),
+            stored["distance_centre"],
+            float(stored["distance_spread"]),
+        )
+
+
+def _in_tiles(rows: Majorisation, lead: Floats) -> Floats:
+    """Places (n, 2) of many rows (n, q), a tile at a time."""
+    starts = range(0, len(lead), TILE)
+    return np.concatenate([rows.place(grid(lead[start : start + TILE])) for start in starts])
