@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve link test test-faults lint format lock clean browser
+.PHONY: help run serve link test test-faults bench-map lint format lock clean browser
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -24,6 +24,9 @@ test: $(VENV)/.test browser  ## install what the tests need, browser included, a
 
 test-faults: $(VENV)/.test browser  ## the long fault sweeps and soaks
 	@$(BIN)/python -m pytest -m slow
+
+bench-map: $(VENV)/.test  ## measure the maps on public machines; OPTIONS="--help" says how
+	@$(BIN)/python -W ignore -m benchmarks.map $(OPTIONS)
 
 lint: $(VENV)/.test  ## style, types and the direction of imports
 	@$(BIN)/ruff check .

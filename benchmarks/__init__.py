@@ -1,0 +1,1 @@
+"""Benchmarks: figures that decide, measured anew on every run. See README.md."""
