@@ -6,12 +6,14 @@ columns are lists: Plotly cannot extend an array that came as `{bdata, dtype}`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dinsight.density import Grid
+from dinsight.maps import Guide
 from layouts.theme import BASELINE, MONITOR, THEMES, Theme, theme
 
 BASELINE_DENSITY, MONITOR_DENSITY = "Baseline density", "Monitor density"
@@ -20,6 +22,9 @@ POINT_SIZE = 6
 RING = 7  # px that the ring of a newest point is wider than the point
 MARGIN = 0.15  # of the cloud's extent, kept free on every side when the map opens
 LEVELS = {"start": 0.1, "end": 0.9, "size": 0.2}  # of the densest cell
+GUIDE = "#7B8594"  # a grey that both themes can show
+SPREADS = ("spreads of the baseline", "spreads of the baseline")
+AXES = {"mspc": ("T² over its limit (factors e)", "SPE over its limit (factors e)")}
 CAP_GL, CAP_SVG = 20_000, 3_000  # points drawn of each set with WebGL and without
 HOVER = "point %{customdata[0]:,}<br>score %{customdata[1]:.3g} of its limit<br>%{customdata[2]}"
 
@@ -38,15 +43,23 @@ class Screen:
 
 
 def stream_map(
-    places: np.ndarray, density: Grid | None, *, key: str, view: str, screen: Screen
+    places: np.ndarray,
+    density: Grid | None,
+    *,
+    key: str,
+    view: str,
+    screen: Screen,
+    layout: str = "umap",
+    guides: Sequence[Guide] = (),
 ) -> dict[str, Any]:
     """The map of a baseline, (n, 2), ready for the points of a stream.
 
     `key` tells one opening of the page from another, `view` one stream from another: zoom and
-    legend survive as long as `view` stays.
+    legend survive as long as `view` stays. `layout` names the kind of map, `guides` its lines.
     """
     colours = theme(screen.theme)
     drawn = thin(places, screen.cap)
+    shown = extent(np.concatenate([places, _on_guides(places, guides)]))
     return {
         "data": [
             _contour(BASELINE_DENSITY, density, colours.baseline_lines),
@@ -55,7 +68,8 @@ def stream_map(
             _monitor(screen),
             _latest(screen, colours),
         ],
-        "layout": _layout(extent(places), colours, screen, key=key, view=view),
+        "layout": _layout(shown, AXES.get(layout, SPREADS), colours, screen, key=key, view=view)
+        | _lines(guides),
     }
 
 
@@ -167,8 +181,44 @@ def _latest(screen: Screen, colours: Theme) -> dict[str, Any]:
     return _scatter(screen, "Latest", marker) | {"customdata": [], "hoverinfo": "skip"}
 
 
+def _on_guides(places: np.ndarray, guides: Sequence[Guide]) -> np.ndarray:
+    """A point on each line, beside the cloud's middle: what keeps the lines in sight, (k, 2)."""
+    points = np.zeros((len(guides), 2))
+    if len(places):
+        points += np.median(places, axis=0)
+    for point, guide in zip(points, guides, strict=True):
+        point["xy".index(guide.axis)] = guide.at
+    return points
+
+
+def _lines(guides: Sequence[Guide]) -> dict[str, Any]:
+    """Limit lines across the plot, each with its name at its end."""
+    drawn = [_line(guide) for guide in guides]
+    shapes, names = [line for line, _ in drawn], [name for _, name in drawn]
+    return {"shapes": shapes, "annotations": names} if drawn else {}
+
+
+def _line(guide: Guide) -> tuple[dict[str, Any], dict[str, Any]]:
+    on, along = (guide.axis, "y" if guide.axis == "x" else "x")
+    refs = {f"{on}ref": on, f"{along}ref": f"{along} domain"}
+    ends = {f"{on}0": guide.at, f"{on}1": guide.at, f"{along}0": 0, f"{along}1": 1}
+    style = {"width": 1.5, "dash": "dash", "color": GUIDE}
+    shape: dict[str, Any] = {"type": "line", "layer": "below", "line": style}
+    side = {"xanchor": "left", "yanchor": "top"}
+    if on == "y":
+        side = {"xanchor": "right", "yanchor": "bottom"}
+    name: dict[str, Any] = {"text": guide.label, "showarrow": False, on: guide.at, along: 1}
+    return shape | refs | ends, name | refs | side
+
+
 def _layout(
-    ranges: tuple[list[float], list[float]], colours: Theme, screen: Screen, *, key: str, view: str
+    ranges: tuple[list[float], list[float]],
+    titles: tuple[str, str],
+    colours: Theme,
+    screen: Screen,
+    *,
+    key: str,
+    view: str,
 ) -> dict[str, Any]:
     x, y = ranges
     return {
@@ -194,9 +244,9 @@ def _layout(
             "bgcolor": colours.legend,
             "itemsizing": "constant",
         },
-        "xaxis": _axis(x, colours) | {"title": {"text": "cloud widths", "standoff": 6}},
+        "xaxis": _axis(x, colours) | {"title": {"text": titles[0], "standoff": 6}},
         "yaxis": _axis(y, colours)
-        | {"scaleanchor": "x", "scaleratio": 1, "title": {"text": "cloud widths", "standoff": 4}},
+        | {"scaleanchor": "x", "scaleratio": 1, "title": {"text": titles[1], "standoff": 4}},
     }
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from dinsight.density import Grid
+from dinsight.maps import Guide
 from layouts import figures
 from layouts.figures import Screen
 
@@ -114,3 +115,18 @@ def test_the_first_view_holds_every_baseline_point(places: np.ndarray) -> None:
     assert x[0] <= places[:, 0].min() and places[:, 0].max() <= x[1]
     assert y[0] <= places[:, 1].min() and places[:, 1].max() <= y[1]
     assert x[0] < x[1] and y[0] < y[1]
+
+
+def test_the_limits_of_a_map_are_lines_with_names_and_in_sight() -> None:
+    guides = (Guide("x", 0.0, "T² limit"), Guide("y", 0.0, "SPE limit"))
+    below = np.array([[-3.0, -2.0], [-2.5, -1.5], [-2.0, -1.0]])
+    drawn = figures.stream_map(
+        below, None, key="7", view="3", screen=Screen(), layout="mspc", guides=guides
+    )
+    layout = go.Figure(drawn).to_dict()["layout"]
+    assert [(line["x0"], line["y0"]) for line in layout["shapes"]] == [(0.0, 0), (0, 0.0)]
+    assert [name["text"] for name in layout["annotations"]] == ["T² limit", "SPE limit"]
+    assert layout["xaxis"]["range"][1] > 0
+    assert layout["yaxis"]["range"][1] > 0
+    assert "T²" in layout["xaxis"]["title"]["text"]
+    assert "shapes" not in stream_map()["layout"]  # type: ignore[operator]
