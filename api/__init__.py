@@ -11,7 +11,18 @@ from flask_smorest import Api
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from api import auth, baselines, bodies, errors, health, monitor, security, streaming, users
+from api import (
+    anomaly,
+    auth,
+    baselines,
+    bodies,
+    errors,
+    health,
+    monitor,
+    security,
+    streaming,
+    users,
+)
 from api.answers import OrjsonProvider
 from api.context import EXTENSION
 from dinsight import __version__
@@ -51,7 +62,7 @@ def register(server: Flask, services: Services) -> None:
     security.register(server, services.settings, services.secret_key)
     errors.register(server)
     api = RestApi(server)
-    for resource in (auth, users, baselines, monitor, streaming):
+    for resource in (auth, users, baselines, monitor, streaming, anomaly):
         prefix = PREFIX + (resource.blueprint.url_prefix or "")
         api.register_blueprint(resource.blueprint, url_prefix=prefix)
     server.register_blueprint(health.blueprint)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from flask import Response, request
 
 from api.answers import success
 from api.bodies import Blueprint
 from api.context import services, who
+from api.fields import Body, Line
 from api.security import signed_in
-from dinsight import baselines
+from dinsight import baselines, refitting, report_card
 from dinsight.maps import LAYOUTS
 
 blueprint = Blueprint("baselines", __name__, description="Baselines and their maps")
@@ -46,7 +47,11 @@ def analyze() -> Response:
 @blueprint.route(f"/analyze/{ID}/status", methods=["GET"])
 @signed_in
 def fit_status(baseline_id: int) -> Response:
-    """How far the fit of a baseline is."""
+    """How far the fit of a baseline is; `refit` says the same of its last refit.
+
+    While a baseline is refitted it stays `completed`: it has its old map until the new one is
+    there, and keeps it if the refit fails.
+    """
     with services().sessions() as session:
         baseline = baselines.get(session, who(), baseline_id)
         data = {
@@ -55,8 +60,43 @@ def fit_status(baseline_id: int) -> Response:
             "progress": baseline.progress,
             "status_message": baseline.status_message,
             "error_message": baseline.error_message,
+            "map": baseline.layout,
+            "refit": baseline.refit,
         }
     return success(data, code=200)
+
+
+class Refit(Body):
+    map = Line(required=True)
+
+
+@blueprint.route(f"/dinsight/{ID}/refit", methods=["POST"])
+@signed_in
+@blueprint.arguments(Refit)
+def refit(body: dict[str, Any], baseline_id: int) -> Response:
+    """Fit another map to the rows that are stored; `/analyze/{id}/status` says how far it is.
+
+    When it is done every stream goes on in a new epoch on the new map; the points before are
+    archived where they are. Asking again for the same map while it is being fitted changes
+    nothing; for another one it is refused (409), and so is the map that there is.
+    """
+    with services().sessions.begin() as session:
+        state = refitting.ask(session, who(), baseline_id, body["map"])
+    services().jobs.wake()
+    message = f"Baseline {baseline_id} is being refitted as {state['map']}."
+    return success({"id": baseline_id, "message": message, "refit": state}, 202, message=message)
+
+
+@blueprint.route(f"/dinsight/{ID}/report", methods=["GET"])
+@signed_in
+def get_report(baseline_id: int) -> Response:
+    """The report card: what the baseline's rows can promise, and what to do where that is little.
+
+    False alarms a day are those at one row a second, and of each stream at its own rate: as
+    observed, else as declared, else one row a second.
+    """
+    with services().sessions() as session:
+        return success(report_card.read(session, who(), baseline_id))
 
 
 @blueprint.route("/dinsight", methods=["GET"])

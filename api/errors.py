@@ -27,12 +27,16 @@ STATUS: dict[type[errors.DinsightError], int] = {
     errors.NotFound: 404,
     errors.BaselineNotReady: 409,
     errors.BaselineFailed: 409,
+    errors.MapUnchanged: 409,
+    errors.RefitUnderWay: 409,
+    errors.MapOutdated: 409,
     errors.EpochChanged: 409,
     errors.EmailTaken: 409,
     errors.LinkUsed: 410,
     errors.TooLarge: 413,
     errors.KeyReused: 422,
     errors.DatabaseUnavailable: 503,
+    errors.MapBeingRefitted: 503,
 }
 
 log = logging.getLogger(__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flask import Response, request
+from sqlalchemy.orm import Session
 
 from api.answers import dumps, plain, success
 from api.baselines import ID
@@ -12,7 +13,7 @@ from api.bodies import Blueprint
 from api.context import services, who
 from api.fields import MOST, stream_name, whole
 from api.security import signed_in
-from dinsight import feed
+from dinsight import diagnosis, feed
 from dinsight.errors import InvalidReadings, InvalidRequest
 from dinsight.ingest import Incoming, ingest
 
@@ -64,8 +65,8 @@ def get_points(baseline_id: int) -> Response:
     except BaseException:
         session.close()
         raise
-    response = Response(_array(points), mimetype="application/json")
-    response.call_on_close(session.close)
+    response = Response(_array(points, session), mimetype="application/json")
+    response.call_on_close(session.close)  # for one that is given up before it began
     return response
 
 
@@ -77,16 +78,38 @@ def get_coordinates(baseline_id: int) -> Response:
         return plain(feed.coordinates(session, who(), baseline_id, stream_name()))
 
 
-def _array(items: Iterator[dict[str, object]]) -> Iterator[bytes]:
-    """JSON of all items, in pieces of about `PIECE_BYTES`."""
+@blueprint.route(f"/{ID}/points/<int:seq>/explain", methods=["GET"])
+@signed_in
+def explain_point(baseline_id: int, seq: int) -> Response:
+    """What a point's score is associated with: bands, features, the baseline's band, its neighbour.
+
+    Of the present epoch, or of `epoch`. With `values=0` without the rows as long as the features.
+    """
+    with services().sessions() as session:
+        return success(
+            diagnosis.explain(
+                session,
+                who(),
+                baseline_id,
+                stream_name(),
+                seq,
+                epoch=_epoch(request.args.get("epoch")),
+                values=request.args.get("values", "1") != "0",
+            )
+        )
+
+
+def _array(items: Iterator[dict[str, object]], session: Session) -> Iterator[bytes]:
+    """JSON of all items, in pieces of about `PIECE_BYTES`; then closes their session."""
     held = bytearray(b"[")
     separator = b""
-    for item in items:
-        held += separator + dumps(item)
-        separator = b","
-        if len(held) >= PIECE_BYTES:
-            yield bytes(held)
-            held.clear()
+    with session:
+        for item in items:
+            held += separator + dumps(item)
+            separator = b","
+            if len(held) >= PIECE_BYTES:
+                yield bytes(held)
+                held.clear()
     yield bytes(held) + b"]"
 
 

@@ -25,6 +25,8 @@ class Configuration(Body):
     batch_size = ma.fields.Raw(allow_none=True)
     delay_seconds = ma.fields.Raw(allow_none=True)
     total_points = ma.fields.Raw(allow_none=True)
+    sensitivity_factor = ma.fields.Raw(allow_none=True)
+    false_alarms_per_day = ma.fields.Raw(allow_none=True)
 
 
 class Control(Body):
@@ -71,7 +73,12 @@ def reset(baseline_id: int) -> Response:
 @signed_in
 @blueprint.arguments(Configuration)
 def configure(body: dict[str, Any], baseline_id: int) -> Response:
-    """Declare the total, the pace and the number of points that glow."""
+    """Declare the total, the pace and the number of points that glow; set the sensitivity.
+
+    The sensitivity is `sensitivity_factor`, 0.5 to 5 (3 is the limit that the map was calibrated
+    to, a higher one detects more), or `false_alarms_per_day`, which is turned into a factor at the
+    stream's rate. It holds for new points; stored ones keep their levels.
+    """
     with services().sessions.begin() as session:
         data = streams.configure(session, who(), baseline_id, stream_name(body), body)
     return success(data)

@@ -88,6 +88,7 @@
     live.asked = null;
     live.seenAt = now();
     if (answer.kind !== live.view.kind) return open();
+    if (answer.kind === "ready" && answer.status.map_id !== live.view.map_id) return open();
     if (answer.kind === "ready") take(answer);
     else progress(answer);
     paint();

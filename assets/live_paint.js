@@ -73,8 +73,9 @@
     const machine = dinsight.words.machine(live.status, age(live), seen(live));
     set(live, "live-state", { children: machine.word, className: `state state-${machine.kind}` });
     set(live, "live-heard", { children: machine.heard });
-    const score = live.status ? live.status.score : null;
-    set(live, "live-score", { children: dinsight.words.score(score) });
+    const { score = null, alarm_limit: limit = 1 } = live.status || {};
+    const words = dinsight.words.score(score === null ? null : score / limit);
+    set(live, "live-score", { children: words });
     paintTitle(live, machine.word === "Unknown" ? "" : machine.word);
   }
 

@@ -20,6 +20,8 @@ from dinsight.errors import (
     BaselineNotReady,
     DinsightError,
     InvalidRequest,
+    MapBeingRefitted,
+    MapOutdated,
 )
 from dinsight.feed import Cursor
 from dinsight.services import Services
@@ -132,9 +134,9 @@ def answer(services: Services, who: Identity, ask: Ask) -> dict[str, Any]:
                 now=now,
             )
         return {"key": ask.key, "kind": "ready"} | packing.pack(delta, now)
-    except BaselineNotReady:
+    except (BaselineNotReady, MapBeingRefitted):
         return {"key": ask.key, "kind": "fitting"} | fit_progress(services, who, ask.baseline_id)
-    except BaselineFailed:
+    except (BaselineFailed, MapOutdated):
         return {"key": ask.key, "kind": "failed"}
     except DinsightError:
         return {"key": ask.key, "kind": "refused"}
@@ -144,8 +146,8 @@ def fit_progress(services: Services, who: Identity, baseline_id: int | None) -> 
     assert baseline_id is not None  # noqa: S101 - only a named baseline can be unfinished
     with services.sessions() as session:
         baseline = baselines.get(session, who, baseline_id)
-        text = fit_text(baseline.progress, baseline.status_message)
-        return {"progress": baseline.progress, "text": text}
+        done, message = baselines.progress(baseline)
+        return {"progress": done, "text": fit_text(done, message)}
 
 
 def density(services: Services, who: Identity, ask: Ask) -> dict[str, Any] | None:

@@ -13,14 +13,14 @@ from sqlalchemy.orm import Session
 from api.security import page_user
 from dinsight import baselines, contours, feed, streams
 from dinsight.accounts import Identity
-from dinsight.errors import BaselineNotFound, DinsightError
+from dinsight.errors import BaselineNotFound, DinsightError, MapBeingRefitted, MapOutdated
 from dinsight.models import Baseline
 from dinsight.services import Services
 from dinsight.streams import DEFAULT
 from layouts import empty, figures
 from layouts.figures import Screen
 from layouts.shell import Ids as ShellIds
-from layouts.streaming import Ids
+from layouts.streaming import Ids, map_word
 
 MOST_ID = 2**31 - 1
 
@@ -35,6 +35,7 @@ class View:
     stream: str = DEFAULT
     streams: list[str] = field(default_factory=list)
     figure: dict[str, Any] | None = None
+    map_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def register(app: Dash, services: Services) -> None:
         Output(Ids.STREAM_FIELD, "hidden"),
         Output(Ids.EMPTY, "children"),
         Output(Ids.MAP, "figure"),
+        Output(Ids.MAP_KIND, "children"),
         Output(Ids.VIEW, "data"),
         Input(Ids.WANT, "data"),
         prevent_initial_call=True,
@@ -108,11 +110,13 @@ def opened(services: Services, who: Identity, want: Want) -> list[Any]:
             names == [DEFAULT],
             shown.notice,
             shown.figure or figures.nothing(),
+            map_word(chosen.layout) if chosen else "–",
             {
                 "key": want.key,
                 "kind": shown.kind,
                 "baseline_id": chosen.id if chosen else None,
                 "stream": shown.stream,
+                "map_id": shown.map_id,
                 "name": chosen.name if chosen else "",
                 "cap": want.screen.cap,
                 "baseline_points": chosen.rows if chosen else 0,
@@ -140,19 +144,31 @@ def look_at(session: Session, who: Identity, baseline: Baseline, stream: str, wa
         reason = baseline.error_message or "The reason is not known."
         return View("failed", empty.failed(baseline.name, reason), baseline, stream)
     if baseline.status != "completed":
-        notice = empty.fitting(baseline.name, baseline.progress, baseline.status_message)
-        return View("fitting", notice, baseline, stream)
+        return fitting(baseline, stream)
     row = streams.find(session, who, baseline.id, stream)
-    places = feed.stream_map(session, row)
+    try:
+        fitted = feed.stream_map(session, row)
+    except MapBeingRefitted:
+        return fitting(baseline, stream)
+    except MapOutdated as error:
+        return View("failed", empty.failed(baseline.name, error.message), baseline, stream)
     figure = figures.stream_map(
-        places,
-        contours.of_baseline(places),
+        fitted.coordinates,
+        contours.of_baseline(fitted.coordinates),
         key=want.key,
-        view=f"{baseline.id}/{stream}",
+        view=f"{baseline.id}/{stream}/{row.map_id}",
         screen=want.screen,
+        layout=fitted.layout,
+        guides=fitted.plane.guides(),
     )
     names = streams.names(session, who, baseline.id)
-    return View("ready", empty.waiting(baseline.id, stream), baseline, stream, names, figure)
+    notice = empty.waiting(baseline.id, stream)
+    return View("ready", notice, baseline, stream, names, figure, row.map_id)
+
+
+def fitting(baseline: Baseline, stream: str) -> View:
+    notice = empty.fitting(baseline.name, *baselines.progress(baseline))
+    return View("fitting", notice, baseline, stream)
 
 
 def newest_baseline(session: Session, who: Identity) -> Baseline | None:

@@ -55,8 +55,7 @@ def create(
     rows (what is wrong further down is found by the fit), UnknownLayout, and InvalidRequest for a
     name that cannot be used.
     """
-    if layout not in maps.LAYOUTS:
-        raise UnknownLayout(f"There is no map {layout!r}: choose one of {', '.join(maps.LAYOUTS)}.")
+    check_layout(layout)
     if not files:
         raise InvalidReadings("No file was sent: send one or more CSV files in the field `files`.")
     files = [File(printable(file.name) or "baseline.csv", file.stream) for file in files]
@@ -77,6 +76,12 @@ def create(
     session.add(Job(kind="fit", baseline_id=baseline.id))
     session.flush()
     return baseline
+
+
+def check_layout(layout: str) -> None:
+    """Raises UnknownLayout, naming those that there are."""
+    if layout not in maps.LAYOUTS:
+        raise UnknownLayout(f"There is no map {layout!r}: choose one of {', '.join(maps.LAYOUTS)}.")
 
 
 def check_heads(files: Sequence[File], limits: readings.Limits) -> readings.Columns:
@@ -126,6 +131,13 @@ def require_fitted(baseline: Baseline) -> None:
         raise BaselineNotReady()
 
 
+def progress(baseline: Baseline) -> tuple[int, str]:
+    """Per cent and words of the fit that is waited for: the first, or that of a better map."""
+    if baseline.status == "completed" and baseline.refit:
+        return int(baseline.refit["progress"]), str(baseline.refit["status_message"])
+    return baseline.progress, baseline.status_message
+
+
 def feature_names(session: Session, baseline_id: int) -> list[str]:
     """Raises BaselineNotFound."""
     names = session.scalar(select(Baseline.feature_names).where(Baseline.id == baseline_id))
@@ -167,6 +179,7 @@ def on_map(session: Session, who: Identity, baseline_id: int) -> dict[str, Any]:
         "status": baseline.status,
         "name": baseline.name,
         "map": baseline.layout,
+        "refit": baseline.refit,
         "features": baseline.feature_count,
         "feature_names": feature_names(session, baseline.id),
     }
@@ -198,6 +211,7 @@ def describe(baseline: Baseline) -> dict[str, Any]:
         "rows": baseline.rows,
         "features": baseline.feature_count,
         "map": baseline.layout,
+        "refit": baseline.refit,
         "created_at": baseline.created_at,
     }
 

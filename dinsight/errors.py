@@ -93,6 +93,10 @@ class BaselineNotFound(NotFound):
     """There is no such baseline."""
 
 
+class PointNotFound(NotFound):
+    """This stream has no such point."""
+
+
 class StreamNotFound(NotFound):
     """This baseline has no such stream."""
 
@@ -111,6 +115,22 @@ class BaselineNotReady(DinsightError):
 
 class BaselineFailed(DinsightError):
     """This baseline could not be fitted."""
+
+
+class MapUnchanged(DinsightError):
+    """A refit would give the same map."""
+
+
+class RefitUnderWay(DinsightError):
+    """This baseline is being refitted as another map: wait until that is done."""
+
+
+class MapBeingRefitted(DinsightError):
+    """This map was made by an earlier version of D'insight and is being fitted anew: try again."""
+
+
+class MapOutdated(DinsightError):
+    """This map was made by another version of D'insight: refit the baseline."""
 
 
 class EpochChanged(DinsightError):

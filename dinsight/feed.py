@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session
 from dinsight import baselines
 from dinsight.accounts import Identity
 from dinsight.errors import InvalidRequest
-from dinsight.mapstore import load_map
+from dinsight.maps import Map
+from dinsight.mapstore import load_map, require_known
 from dinsight.models import Point
 from dinsight.status import describe
 from dinsight.streams import Found, find, find_if_any, level_word
@@ -75,8 +76,12 @@ def delta(
     limit: int,
     now: dt.datetime,
 ) -> Delta:
-    """At most `limit` points after the cursor, oldest first; without one, the newest `limit`."""
+    """At most `limit` points after the cursor, oldest first; without one, the newest `limit`.
+
+    Raises MapBeingRefitted or MapOutdated where there is no map to draw them on.
+    """
     row = find(session, who, baseline_id, name)
+    require_known(session, row.map_id, row.map_format)
     last = row.next_seq - 1
     same = after is not None and after.epoch == row.epoch
     start = after.seq if after is not None and same else max(0, last - limit)
@@ -211,9 +216,9 @@ def coordinates(session: Session, who: Identity, baseline_id: int, name: str) ->
     }
 
 
-def stream_map(session: Session, stream: Found) -> np.ndarray:
-    """The baseline's places on the map that the stream's present epoch is placed with, (n, 2)."""
-    return load_map(session, stream.sha256).coordinates
+def stream_map(session: Session, stream: Found) -> Map:
+    """The map that the stream's present epoch is placed with."""
+    return load_map(session, stream.sha256)
 
 
 def cells(

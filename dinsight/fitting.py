@@ -14,10 +14,10 @@ import numpy as np
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session, undefer
 
-from dinsight import copying, maps, readings
+from dinsight import copying, maps, readings, report_card
 from dinsight.database import Sessions
 from dinsight.errors import DinsightError
-from dinsight.models import Baseline, BaselinePoint, Epoch, FittedMap, Job, Stream, Upload
+from dinsight.models import Baseline, BaselinePoint, Epoch, FittedMap, Job, Json, Stream, Upload
 
 DEFAULT_STREAM = "default"
 ROWS_A_COPY = 500
@@ -38,6 +38,15 @@ class Rows:
     features: tuple[str, ...]
     values: np.ndarray
     metadata: list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A map, the seconds that its fit took, and its report card (`dinsight.report_card`)."""
+
+    fitted: maps.Map
+    seconds: float
+    report: Json
 
 
 def fit(sessions: Sessions, job_id: int, lease: str, limits: readings.Limits) -> None:
@@ -67,20 +76,11 @@ def _fit(
         with sessions() as session:
             rows = read_rows(session, baseline_id, tuple(features), limits)
         report(PARSED, f"Fitting {len(rows.values):,} rows of {len(rows.features):,} features")
-        started = time.perf_counter()
-        fitted = maps.fit(
-            rows.values,
-            layout=baseline.layout,
-            features=rows.features,
-            progress=lambda percent, message: report(
-                PARSED + percent * (FITTED - PARSED) // 100, message
-            ),
-        )
-        seconds = time.perf_counter() - started
+        made = make(rows.values, rows.features, baseline.layout, report)
         report(FITTED, "Storing the map")
         with sessions.begin() as session:
             hold(session, job_id, lease)
-            store(session, baseline_id, rows, fitted, seconds)
+            store(session, baseline_id, rows, made)
             _finish(session, job_id, baseline_id, status="completed", message="Ready")
     except LeaseLost:
         raise
@@ -88,6 +88,22 @@ def _fit(
         with sessions.begin() as session:
             hold(session, job_id, lease)
             fail(session, job_id, baseline_id, error.message)
+
+
+def make(values: np.ndarray, features: tuple[str, ...], layout: str, report: Progress) -> Made:
+    """Fit a map to rows (n, d) and write its report card; raises as `maps.fit` does."""
+    started = time.perf_counter()
+    fitted = maps.fit(
+        values,
+        layout=layout,
+        features=features,
+        progress=lambda percent, message: report(
+            PARSED + percent * (FITTED - PARSED) // 100, message
+        ),
+    )
+    seconds = time.perf_counter() - started
+    report(FITTED, "Writing the report card")
+    return Made(fitted, seconds, report_card.write(fitted))
 
 
 def read_rows(
@@ -166,7 +182,7 @@ def _reporter(sessions: Sessions, baseline_id: int) -> Progress:
     return report
 
 
-def store(session: Session, baseline_id: int, rows: Rows, fitted: maps.Map, seconds: float) -> None:
+def store(session: Session, baseline_id: int, rows: Rows, made: Made) -> None:
     """Store the rows, the map and the default stream of a baseline; its status is left."""
     session.execute(delete(BaselinePoint).where(BaselinePoint.baseline_id == baseline_id))
     number = copying.integer(baseline_id)
@@ -186,18 +202,7 @@ def store(session: Session, baseline_id: int, rows: Rows, fitted: maps.Map, seco
                 for i, row in enumerate(part)
             ),
         )
-    payload = fitted.to_bytes()
-    map_id = session.execute(
-        insert(FittedMap)
-        .values(
-            baseline_id=baseline_id,
-            layout=fitted.layout,
-            sha256=maps.sha256(payload),
-            payload=payload,
-            fit_seconds=seconds,
-        )
-        .returning(FittedMap.id)
-    ).scalar_one()
+    map_id = store_map(session, baseline_id, made)
     baseline = session.get_one(Baseline, baseline_id)
     baseline.map_id = map_id
     baseline.rows = len(rows.values)
@@ -207,6 +212,24 @@ def store(session: Session, baseline_id: int, rows: Rows, fitted: maps.Map, seco
     session.add(stream)
     session.flush()
     session.add(Epoch(stream_id=stream.id, epoch=1, map_id=map_id))
+
+
+def store_map(session: Session, baseline_id: int, made: Made) -> int:
+    """Store a map of the baseline, and give its id."""
+    payload = made.fitted.to_bytes()
+    return session.execute(
+        insert(FittedMap)
+        .values(
+            baseline_id=baseline_id,
+            layout=made.fitted.layout,
+            sha256=maps.sha256(payload),
+            payload=payload,
+            format=maps.FORMAT,
+            report=made.report,
+            fit_seconds=made.seconds,
+        )
+        .returning(FittedMap.id)
+    ).scalar_one()
 
 
 def _finish(

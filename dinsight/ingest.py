@@ -15,7 +15,7 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dinsight import copying, readings
+from dinsight import copying, readings, sensitivity
 from dinsight.accounts import Identity
 from dinsight.errors import EpochChanged, InvalidRequest, KeyReused
 from dinsight.maps import Map, Placement
@@ -79,10 +79,22 @@ def ingest(
     if answer := _answered(session, stream.id, incoming):
         return answer
     if incoming.epoch is not None and incoming.epoch != stream.epoch:
-        raise EpochChanged(epoch=stream.epoch, sent=incoming.epoch)
+        raise _epoch_changed(stream, incoming.epoch)
     if stream.map_id != placed.map_id:
         placed = _place(session, find(session, who, baseline_id, incoming.stream), incoming, limits)
     return _store(session, stream, incoming, placed, now)
+
+
+def _epoch_changed(stream: Stream, sent: int) -> EpochChanged:
+    """The refusal of a batch of another epoch; its reason says whether the same run goes on."""
+    if stream.run_epoch <= sent < stream.epoch:
+        return EpochChanged(
+            f"The baseline was refitted: this run goes on in epoch {stream.epoch}.",
+            epoch=stream.epoch,
+            sent=sent,
+            reason="refit",
+        )
+    return EpochChanged(epoch=stream.epoch, sent=sent, reason="reset")
 
 
 def _answered(session: Session, stream_id: int, incoming: Incoming) -> dict[str, Any] | None:
@@ -115,9 +127,8 @@ def _store(
     session: Session, stream: Stream, incoming: Incoming, placed: _Placed, now: dt.datetime
 ) -> dict[str, Any]:
     first, count = stream.next_seq, len(placed.readings.values)
-    levels, state = judge(
-        placed.map.rule, LevelState.from_dict(stream.level_state), placed.placement.score
-    )
+    rule = placed.map.rule_at(sensitivity.limit_of(stream.settings))
+    levels, state = judge(rule, LevelState.from_dict(stream.level_state), placed.placement.score)
     stream.next_seq = first + count
     stream.last_point_at = now
     stream.arrivals = [*stream.arrivals, [now.timestamp(), first + count - 1]][-ARRIVALS_KEPT:]
@@ -138,7 +149,7 @@ def _store(
         "last_seq": first + count - 1,
         "epoch": stream.epoch,
         "control": CONTROL.get(stream.state, "run"),
-        "anomalies": int(np.count_nonzero(placed.placement.score > placed.map.rule.alarm)),
+        "anomalies": int(np.count_nonzero(placed.placement.score > rule.alarm)),
         "level": level_word(stream.level),
         "score": stream.score,
     }

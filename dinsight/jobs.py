@@ -21,7 +21,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select, update
 
-from dinsight import fitting, readings, worker
+from dinsight import readings, refitting, work, worker
 from dinsight.database import Database, is_outage
 from dinsight.errors import DatabaseUnavailable
 from dinsight.models import Job
@@ -78,6 +78,7 @@ class Runner:
         self._executor: futures.Executor | None = None
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._renewed = False
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
 
     def start(self) -> None:
@@ -107,6 +108,7 @@ class Runner:
     def _look(self) -> bool:
         """Run the next job, if there is one; says whether there was."""
         try:
+            self._renew_maps()
             if claim := self._claim():
                 self._perform(claim)
             return claim is not None
@@ -117,6 +119,16 @@ class Runner:
                 log.exception("a job could not be run")
             self._stopping.wait(LOOK_SECONDS)
             return False
+
+    def _renew_maps(self) -> None:
+        """Once: maps that an earlier version made cannot be loaded, so they are fitted anew."""
+        if self._renewed:
+            return
+        with self._database.sessions.begin() as session:
+            count = refitting.queue_outdated(session)
+        if count:
+            log.info("maps of an earlier version, to be fitted anew: %s", count)
+        self._renewed = True
 
     def _revive(self) -> None:
         """This thread is the one that always looks at the database, so it brings it back."""
@@ -133,7 +145,7 @@ class Runner:
             self._give_up(claim, "The fit ended unexpectedly three times; is there enough memory?")
             return
         future = self._pool().submit(
-            worker.fit, self._database.url, claim.id, claim.lease, self._limits
+            worker.perform, self._database.url, claim.id, claim.lease, self._limits
         )
         while not future.done():
             futures.wait([future], timeout=RENEW_SECONDS if not self._stopping.is_set() else 0)
@@ -192,8 +204,7 @@ class Runner:
 
     def _give_up(self, claim: Claim, reason: str) -> None:
         with self._database.sessions.begin() as session:
-            fitting.hold(session, claim.id, claim.lease)
-            fitting.fail(session, claim.id, claim.baseline_id, reason)
+            work.give_up(session, claim.id, claim.lease, claim.baseline_id, reason)
 
     def _pool(self) -> futures.Executor:
         if self._executor is None:

@@ -9,8 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dinsight import maps
-from dinsight.errors import BaselineNotFound
-from dinsight.models import FittedMap
+from dinsight.errors import BaselineNotFound, MapBeingRefitted, MapOutdated
+from dinsight.models import Baseline, FittedMap
 
 MOST_MAPS = 16
 
@@ -28,12 +28,7 @@ class MapCache:
             if found := self._maps.get(sha256):
                 self._maps.move_to_end(sha256)
                 return found
-        payload = session.scalar(
-            select(FittedMap.payload).where(FittedMap.sha256 == sha256).limit(1)
-        )
-        if payload is None:
-            raise BaselineNotFound()  # deleted since its map was named
-        loaded = maps.load(payload)
+        loaded = maps.load(_payload(session, sha256))
         with self._lock:
             self._maps[sha256] = loaded
             while len(self._maps) > self._most:
@@ -45,5 +40,44 @@ _cache = MapCache()
 
 
 def load_map(session: Session, sha256: str) -> maps.Map:
-    """The map of these bytes; raises BaselineNotFound once it was deleted with its baseline."""
+    """The map of these bytes; raises BaselineNotFound once it was deleted with its baseline.
+
+    Raises MapBeingRefitted or MapOutdated for a map in a format that this program does not know.
+    """
     return _cache.get(session, sha256)
+
+
+def require_known(session: Session, map_id: int, format: int) -> None:
+    """Raises MapBeingRefitted or MapOutdated for a map in a format that cannot be loaded."""
+    if format == maps.FORMAT:
+        return
+    if format > maps.FORMAT:
+        raise MapOutdated(
+            "This map was made by a newer version of D'insight: update this server, "
+            "or refit the baseline."
+        )
+    refit = session.execute(
+        select(Baseline.id, Baseline.refit).where(Baseline.map_id == map_id)
+    ).one_or_none()
+    if refit is None:
+        raise MapOutdated(
+            "These points were placed on a map of an earlier version of D'insight, which this one "
+            "cannot read."
+        )
+    if refit.refit and refit.refit["status"] == "failed":
+        raise MapOutdated(
+            "This map was made by an earlier version of D'insight, and its refit failed: "
+            f"{refit.refit['error_message']} Refit the baseline, or upload it again."
+        )
+    raise MapBeingRefitted()
+
+
+def _payload(session: Session, sha256: str) -> bytes:
+    query = select(FittedMap.id, FittedMap.format).where(FittedMap.sha256 == sha256)
+    found = session.execute(query.order_by(FittedMap.id.desc()).limit(1)).one_or_none()
+    if found is not None:
+        require_known(session, found.id, found.format)
+        payload = session.scalar(select(FittedMap.payload).where(FittedMap.id == found.id))
+        if payload is not None:
+            return payload
+    raise BaselineNotFound()  # deleted since its map was named

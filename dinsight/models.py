@@ -118,6 +118,7 @@ class Baseline(Base):
     map_id: Mapped[int | None] = mapped_column(
         ForeignKey("maps.id", use_alter=True, ondelete="SET NULL")
     )
+    refit: Mapped[Json | None]  # the last refit, present or past; see `dinsight.refitting`
     created_at: Mapped[Moment] = mapped_column(server_default=NOW)
 
 
@@ -149,7 +150,10 @@ class BaselinePoint(Base):
 
 
 class FittedMap(Base):
-    """A fitted map (npz bytes), immutable and named by its sha256."""
+    """A fitted map (npz bytes), immutable and named by its sha256, and its baseline's report card.
+
+    `format` is that of the payload: a program that knows another one cannot load it.
+    """
 
     __tablename__ = "maps"
 
@@ -160,6 +164,8 @@ class FittedMap(Base):
     layout: Mapped[str]
     sha256: Mapped[str]
     payload: Mapped[bytes] = mapped_column(deferred=True)
+    format: Mapped[int] = mapped_column(SmallInteger, server_default="1")
+    report: Mapped[Json] = mapped_column(server_default="{}", deferred=True)
     fit_seconds: Mapped[float]
     created_at: Mapped[Moment] = mapped_column(server_default=NOW)
 
@@ -186,7 +192,8 @@ class Stream(Base):
 
     The row is the lock that orders points: `next_seq` moves only under it. The columns from
     `epoch` to `score` speak of the present epoch; `arrivals` are its last batches, each as
-    [seconds since 1970, last seq].
+    [seconds since 1970, last seq]. A run goes on when its baseline is refitted, in a new epoch:
+    `run_epoch` is the one that it began with, `carried` how many points its earlier epochs hold.
     """
 
     __tablename__ = "streams"
@@ -196,6 +203,8 @@ class Stream(Base):
     baseline_id: Mapped[int] = mapped_column(ForeignKey("baselines.id", ondelete="CASCADE"))
     name: Mapped[str]
     epoch: Mapped[int] = mapped_column(server_default="1")
+    run_epoch: Mapped[int] = mapped_column(server_default="1")
+    carried: Mapped[int] = mapped_column(BigInteger, server_default="0")
     next_seq: Mapped[int] = mapped_column(BigInteger, server_default="1")
     map_id: Mapped[int] = mapped_column(ForeignKey("maps.id", ondelete="CASCADE"))
     state: Mapped[str] = mapped_column(server_default="not_started")
@@ -273,6 +282,13 @@ class Audit(Base):
     details: Mapped[Json] = mapped_column(server_default="{}")
 
 
+# One fit of a baseline at a time, whoever asks for it.
+Index(
+    "uq_jobs_baseline_id_fit",
+    Job.baseline_id,
+    unique=True,
+    postgresql_where=Job.kind.in_(("fit", "refit")),
+)
 Index("ix_batches_stream_id_key", Batch.stream_id, Batch.key)
 Index("ix_audit_at", Audit.at)
 Index("ix_users_email_lower", func.lower(User.email), unique=True)

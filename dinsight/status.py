@@ -7,11 +7,12 @@ import itertools
 import statistics
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dinsight import baselines
+from dinsight import baselines, sensitivity
 from dinsight.accounts import Identity
-from dinsight.models import Baseline
+from dinsight.models import Baseline, FittedMap, Json
 from dinsight.streams import DEFAULT_GLOW, Found, find_if_any, level_word
 
 QUIET_GAPS = 3
@@ -24,8 +25,20 @@ def status(
     """The state of a stream; one that nothing was sent to yet has not started."""
     row = find_if_any(session, who, baseline_id, name)
     if row is None:
-        return _not_started(baselines.get(session, who, baseline_id), name)
-    return describe(row, now)
+        baseline = baselines.get(session, who, baseline_id)
+        return _not_started(baseline, name) | judged(session, baseline.map_id, {}, [])
+    return describe(row, now) | judged(session, row.map_id, row.settings, row.arrivals)
+
+
+def judged(
+    session: Session, map_id: int | None, settings: Json, arrivals: list[list[float]]
+) -> Json:
+    """How sensitive a stream is, and the false alarms to expect at its rate."""
+    usual = session.scalar(
+        select(FittedMap.report["false_alarms_per_day"]).where(FittedMap.id == map_id)
+    )
+    rows_per_second = sensitivity.rate_or_usual(arrivals, settings)
+    return sensitivity.told(settings, usual, rows_per_second)
 
 
 def describe(row: Found, now: dt.datetime) -> dict[str, Any]:
@@ -46,8 +59,12 @@ def describe(row: Found, now: dt.datetime) -> dict[str, Any]:
         "latest_glow_count": row.settings.get("latest_glow_count", DEFAULT_GLOW),
         "batch_size": row.settings.get("batch_size"),
         "delay_seconds": row.settings.get("delay_seconds"),
-        "rate": _rate(row.arrivals),
+        "rate": sensitivity.rate(row.arrivals),
         "epoch": row.epoch,
+        "run_epoch": row.run_epoch,
+        "carried_points": row.carried,
+        "map_id": row.map_id,
+        "alarm_limit": sensitivity.limit_of(row.settings),
         "last_seq": streamed,
         "level": level_word(row.level),
         "score": row.score,
@@ -62,14 +79,6 @@ def is_active(row: Found, now: dt.datetime) -> bool:
     pace = max(row.settings.get("delay_seconds", 0.0), statistics.median(gaps) if gaps else 0.0)
     quiet = (now - row.last_point_at).total_seconds()
     return bool(quiet <= max(QUIET_GAPS * pace, QUIET_SECONDS))
-
-
-def _rate(arrivals: list[list[float]]) -> float | None:
-    """Points a second over the last batches."""
-    if len(arrivals) < 2 or arrivals[-1][0] <= arrivals[0][0]:
-        return None
-    (began, had), (ended, has) = arrivals[0], arrivals[-1]
-    return (has - had) / (ended - began)
 
 
 def _not_started(baseline: Baseline, name: str) -> dict[str, Any]:
@@ -90,6 +99,9 @@ def _not_started(baseline: Baseline, name: str) -> dict[str, Any]:
         "delay_seconds": None,
         "rate": None,
         "epoch": 1,
+        "run_epoch": 1,
+        "carried_points": 0,
+        "map_id": baseline.map_id,
         "last_seq": 0,
         "level": level_word(0),
         "score": None,

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from dinsight import baselines
+from dinsight import baselines, sensitivity
 from dinsight.accounts import Identity, audit
 from dinsight.errors import (
     BaselineFailed,
@@ -21,7 +21,9 @@ from dinsight.errors import (
     InvalidRequest,
     StreamNotFound,
 )
+from dinsight.maps import Map
 from dinsight.maps.levels import Level
+from dinsight.mapstore import load_map
 from dinsight.models import Baseline, Epoch, FittedMap, Json, Moment, Stream
 
 DEFAULT = "default"
@@ -51,6 +53,8 @@ class Found:
     id: int
     name: str
     epoch: int
+    run_epoch: int
+    carried: int
     next_seq: int
     map_id: int
     state: str
@@ -61,9 +65,10 @@ class Found:
     level: int
     score: float | None
     sha256: str
+    map_format: int
 
 
-OF_STREAM = [field.name for field in fields(Found)][2:-1]
+OF_STREAM = [field.name for field in fields(Found)][2:-2]
 
 
 def find(
@@ -76,7 +81,7 @@ def find(
     """
     columns = [Baseline.id, Baseline.rows, *(getattr(Stream, name) for name in OF_STREAM)]
     row: Any = session.execute(
-        select(*columns, FittedMap.sha256)
+        select(*columns, FittedMap.sha256, FittedMap.format)
         .select_from(Baseline)
         .outerjoin(Stream, (Stream.baseline_id == Baseline.id) & (Stream.name == name))
         .outerjoin(FittedMap, FittedMap.id == Stream.map_id)
@@ -121,9 +126,18 @@ def hold(session: Session, stream_id: int) -> Stream:
 def configure(
     session: Session, who: Identity, baseline_id: int, name: str, wanted: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Set what the sender declares: its total, pace and glow. Raises InvalidRequest."""
+    """Set what the sender declares, its total, pace and glow, and how sensitive the stream is.
+
+    New points are judged with the new sensitivity; those that are stored keep their levels.
+    Raises InvalidRequest.
+    """
     changes = {key: _checked(key, wanted[key]) for key in SETTINGS if wanted.get(key) is not None}
-    stream = lock(session, who, baseline_id, name)
+    found = find(session, who, baseline_id, name, create=True)
+    changes |= _sensitivity(session, found, wanted, changes)
+    stream = hold(session, found.id)
+    if stream.map_id != found.map_id:  # refitted meanwhile
+        found = find(session, who, baseline_id, name)
+        changes |= _sensitivity(session, found, wanted, changes)
     if "total_points" in wanted:
         stream.declared_total = _checked_total(wanted["total_points"])
     stream.settings = {**stream.settings, **changes}
@@ -133,8 +147,17 @@ def configure(
         "stream": stream.name,
         "total_points": stream.declared_total,
         "latest_glow_count": DEFAULT_GLOW,
-        **stream.settings,
+        **sensitivity.DEFAULTS,
+        **{name: value for name, value in stream.settings.items() if name != "cost"},
     }
+
+
+def _sensitivity(session: Session, found: Found, wanted: Mapping[str, Any], changes: Json) -> Json:
+    """The change of sensitivity that is asked for, if any: it needs the map."""
+    if all(wanted.get(wish) is None for wish in sensitivity.WISHES):
+        return {}
+    rows_per_second = sensitivity.rate_or_usual(found.arrivals, found.settings | changes)
+    return sensitivity.change(wanted, load_map(session, found.sha256), rows_per_second)
 
 
 def control(
@@ -159,6 +182,35 @@ def reset(
     stream = lock(session, who, baseline_id, name)
     archived = stream.next_seq - 1
     current = session.scalars(select(Baseline.map_id).where(Baseline.id == baseline_id)).one()
+    _begin_epoch(session, stream, current or stream.map_id, now)
+    stream.run_epoch, stream.carried = stream.epoch, 0
+    stream.state = "not_started"
+    stream.declared_total = None
+    subject = f"{baseline_id}/{stream.name}"
+    audit(session, "stream.reset", user_id=who.id, subject=subject, points=archived)
+    return {"deleted_points": archived, "epoch": stream.epoch, "stream": stream.name}
+
+
+def carry_over(
+    session: Session, stream: Stream, map_id: int, fitted: Map, *, now: dt.datetime
+) -> None:
+    """Go on in a new epoch on another map; the stream is held. What came so far is archived.
+
+    It is the same run: what the sender declared still holds, less what is archived, and so does
+    a pause or a stop.
+    """
+    archived = stream.next_seq - 1
+    _begin_epoch(session, stream, map_id, now)
+    stream.carried += archived
+    stream.settings = {**stream.settings, **sensitivity.again(stream.settings, fitted)}
+    if stream.declared_total is not None:
+        rest = stream.declared_total - archived
+        stream.declared_total = rest if rest > 0 else None
+    if stream.state not in {"paused", "stopped"}:
+        stream.state = "not_started"
+
+
+def _begin_epoch(session: Session, stream: Stream, map_id: int, now: dt.datetime) -> None:
     session.execute(
         update(Epoch)
         .where(Epoch.stream_id == stream.id, Epoch.epoch == stream.epoch)
@@ -166,20 +218,13 @@ def reset(
     )
     stream.epoch += 1
     stream.next_seq = 1
-    stream.map_id = current or stream.map_id
-    stream.state = "not_started"
-    stream.declared_total = None
+    stream.map_id = map_id
     stream.last_point_at = None
     stream.arrivals = []
     stream.level = Level.HEALTHY
     stream.level_state = {}
     stream.score = None
-    session.add(
-        Epoch(stream_id=stream.id, epoch=stream.epoch, map_id=stream.map_id, started_at=now)
-    )
-    subject = f"{baseline_id}/{stream.name}"
-    audit(session, "stream.reset", user_id=who.id, subject=subject, points=archived)
-    return {"deleted_points": archived, "epoch": stream.epoch, "stream": stream.name}
+    session.add(Epoch(stream_id=stream.id, epoch=stream.epoch, map_id=map_id, started_at=now))
 
 
 def names(session: Session, who: Identity, baseline_id: int) -> list[str]:
@@ -197,17 +242,18 @@ def names(session: Session, who: Identity, baseline_id: int) -> list[str]:
 def _create(session: Session, baseline: Baseline, name: str) -> None:
     if not NAME.fullmatch(name):
         raise InvalidRequest("A stream's name has 1 to 64 letters, digits, blanks or any of _.:+-")
-    kept = select(Baseline.id).where(Baseline.id == baseline.id)
-    if session.scalar(kept.with_for_update(read=True, key_share=True)) is None:
+    kept = select(Baseline.map_id).where(Baseline.id == baseline.id)
+    map_id = session.scalar(kept.with_for_update(read=True, key_share=True))
+    if map_id is None:
         raise BaselineNotFound()  # deleted meanwhile
     stream_id = session.scalar(
         upsert(Stream)
-        .values(baseline_id=baseline.id, name=name, map_id=baseline.map_id)
+        .values(baseline_id=baseline.id, name=name, map_id=map_id)
         .on_conflict_do_nothing()
         .returning(Stream.id)
     )
     if stream_id is not None:
-        session.add(Epoch(stream_id=stream_id, epoch=1, map_id=baseline.map_id))
+        session.add(Epoch(stream_id=stream_id, epoch=1, map_id=map_id))
         session.flush()
 
 

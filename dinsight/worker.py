@@ -33,13 +33,13 @@ def warm_up() -> None:
     maps.warm_up()
 
 
-def fit(url: str, job_id: int, lease: str, limits: readings.Limits) -> None:
-    """Fit a baseline, with a connection of this process's own."""
-    from dinsight import fitting
+def perform(url: str, job_id: int, lease: str, limits: readings.Limits) -> None:
+    """Do a job, with a connection of this process's own."""
+    from dinsight import work
 
     engine = open_engine(url, pool_size=1)
     try:
-        fitting.fit(sessionmaker(engine), job_id, lease, limits)
+        work.perform(sessionmaker(engine), job_id, lease, limits)
     finally:
         engine.dispose()
 

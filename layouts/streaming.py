@@ -13,6 +13,9 @@ from layouts.figures import POINT_SIZE, config, nothing
 INTERVAL_SECONDS, GLOW = 2.0, 10
 
 
+MAPS = {"umap": "UMAP", "distance": "Distances", "mspc": "T² and SPE"}
+
+
 @enum.unique
 class Ids(enum.StrEnum):
     # what outside checks hold on to
@@ -50,6 +53,7 @@ class Ids(enum.StrEnum):
     RATE = "live-rate"
     LAST = "live-last"
     BASELINE_POINTS = "live-baseline-points"
+    MAP_KIND = "live-map-kind"
     LEVEL = "live-level"
     FIT_BAR = "live-fit-bar"
     FIT_TEXT = "live-fit-text"
@@ -63,6 +67,15 @@ class Ids(enum.StrEnum):
     CONTOUR_ASK = "live-contour-ask"
     CONTOUR = "live-contour"
     ACTED = "live-acted"
+
+
+def map_word(layout: str) -> str:
+    """How users read the kind of a map.
+
+    >>> map_word("mspc")
+    'T² and SPE'
+    """
+    return MAPS.get(layout, layout)
 
 
 def page() -> html.Div:
@@ -210,6 +223,7 @@ def _status() -> html.Section:
                     fact("Rate", Ids.RATE),
                     fact("Level", Ids.LEVEL),
                     fact("Baseline points", Ids.BASELINE_POINTS),
+                    fact("Map", Ids.MAP_KIND),
                 ]
             ),
         ],

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from simulator.client import Client, Request
+from simulator.client import Answer, Client, Request
 from simulator.csvfile import Batch, CsvFile
 from simulator.errors import BatchRefused, EpochChanged, Refused
 from simulator.multipart import Form
@@ -73,6 +73,7 @@ class Sender:
         self._tally = report.tally
         self._run = uuid.uuid4().hex
         self._resuming = options.resume
+        self._carried = 0  # rows of this run that are in epochs before a refit
         self._reader: ReadAhead[Batch] | None = None
         self._next: Batch | None = None
         self._due = float("-inf")
@@ -131,7 +132,7 @@ class Sender:
         while True:
             self._pace.sleep(self._pace.poll)
             status = self._status()
-            if status["epoch"] != self._tally.epoch:
+            if status["epoch"] != self._tally.epoch and not self._follows(status):
                 raise self._reset_from_elsewhere()
             if status["status"] in {"stopped", "completed"}:
                 return State.STOPPED
@@ -148,16 +149,18 @@ class Sender:
 
     def _reset(self) -> int:
         """Open a new epoch; gives the number of rows to skip, none."""
+        self._carried = 0
         path = f"/streaming/{self._baseline_id}/reset"
         params = {"stream": self._options.stream}
         self._tally.epoch = self._client.call(Request("DELETE", path, params=params)).data["epoch"]
         return 0
 
     def _resume(self) -> tuple[int, bool]:
-        """Rows that the server has of this epoch, and whether the stream is paused."""
+        """Rows that the server has of this run, and whether the stream is paused."""
         status = self._status()
         self._tally.epoch = status["epoch"]
-        done = int(status.get("streamed_points") or 0)
+        self._carried = int(status.get("carried_points") or 0)
+        done = self._carried + int(status.get("streamed_points") or 0)
         if done >= self._tally.total:
             self._tally.position = done
             if status["status"] == "streaming":
@@ -172,7 +175,7 @@ class Sender:
         """Tell the server how many points will come, and how fast."""
         settings = {
             "stream": self._options.stream,
-            "total_points": self._tally.total,
+            "total_points": self._tally.total - self._carried,
             "batch_size": self._options.batch_size,
             "delay_seconds": self._options.delay,
             "latest_glow_count": self._options.latest_glow_count,
@@ -182,22 +185,45 @@ class Sender:
 
     def _post(self, batch: Batch) -> str:
         """Send a batch until it is acknowledged; gives what the server wants next."""
-        fields = {"stream": self._options.stream, "epoch": str(self._tally.epoch)}
-        form = Form(fields, "file", f"monitor_batch_{batch.number}.csv")
-        body = form.around(batch.body)
         key = f"{self._run}-{self._tally.rounds}-{batch.number}"
-        headers = {"Content-Type": form.content_type, "Idempotency-Key": key}
-        path = f"/monitor/{self._baseline_id}"
         self._tally.post(batch.rows, self._pace.clock())
-        try:
-            answer = self._client.call(Request("POST", path, body=lambda: body, headers=headers))
-        except Refused as error:
-            raise self._explained(error, batch) from error
+        while (answer := self._try(batch, key)) is None:
+            if not self._follows(self._status()):
+                raise self._reset_from_elsewhere()
         receipt = answer.data
         self._tally.acknowledge(receipt["points_processed"], answer.seconds, self._pace.clock())
         self._tally.epoch = receipt["epoch"]
         self._report.detail(_batch_line(batch, receipt, answer.seconds, key))
         return str(receipt["control"])
+
+    def _try(self, batch: Batch, key: str) -> Answer | None:
+        """Send a batch to the epoch that is known; None where the stream has another by now."""
+        fields = {"stream": self._options.stream, "epoch": str(self._tally.epoch)}
+        form = Form(fields, "file", f"monitor_batch_{batch.number}.csv")
+        body = form.around(batch.body)
+        headers = {"Content-Type": form.content_type, "Idempotency-Key": key}
+        path = f"/monitor/{self._baseline_id}"
+        try:
+            return self._client.call(Request("POST", path, body=lambda: body, headers=headers))
+        except Refused as error:
+            if error.status == 409 and error.code == "EPOCH_CHANGED":
+                return None
+            raise self._refused(error, batch) from error
+
+    def _follows(self, status: dict[str, Any]) -> bool:
+        """Whether this run goes on in another epoch, as after a refit; if so, so do we.
+
+        After a reset it does not: that was somebody's wish, and the run is over.
+        """
+        known = self._tally.epoch
+        if known is None or not status.get("run_epoch", status["epoch"]) <= known < status["epoch"]:
+            return False
+        self._tally.epoch = status["epoch"]
+        self._report.note(
+            f"baseline {self._baseline_id} was refitted: going on with row"
+            f" {self._tally.position + 1:,} in epoch {status['epoch']}, on the new map"
+        )
+        return True
 
     def _status(self) -> dict[str, Any]:
         path = f"/streaming/{self._baseline_id}/status"
@@ -226,9 +252,7 @@ class Sender:
             self._reader.close()
             self._reader = None
 
-    def _explained(self, error: Refused, batch: Batch) -> Exception:
-        if error.status == 409 and error.code == "EPOCH_CHANGED":
-            return self._reset_from_elsewhere()
+    def _refused(self, error: Refused, batch: Batch) -> Exception:
         lines = f"line {batch.first_line}"
         if batch.last_line != batch.first_line:
             lines = f"lines {batch.first_line}–{batch.last_line}"

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import URL, make_url
 from sqlalchemy.orm import sessionmaker
 
-from dinsight import accounts, fitting, maps
+from dinsight import accounts, fitting, maps, report_card
 from dinsight.accounts import Identity
 from dinsight.database import Database, migrate, open_engine
 from dinsight.jobs import Runner
@@ -106,8 +106,14 @@ def fitted() -> maps.Map:
     return maps.fit(BASELINE, features=FEATURES)
 
 
+@pytest.fixture(scope="session")
+def made(fitted: maps.Map) -> fitting.Made:
+    """The same with its report card, as a fit gives it."""
+    return fitting.Made(fitted, 1.0, report_card.write(fitted))
+
+
 @pytest.fixture
-def make_baseline(services: Services, fitted: maps.Map) -> Callable[..., int]:
+def make_baseline(services: Services, made: fitting.Made) -> Callable[..., int]:
     """Makes a fitted baseline of `BASELINE` for a user, and gives its id."""
 
     def make(owner: Identity, name: str = "Pump 7") -> int:
@@ -118,7 +124,7 @@ def make_baseline(services: Services, fitted: maps.Map) -> Callable[..., int]:
             session.add(baseline)
             session.flush()
             rows = fitting.Rows(FEATURES, BASELINE, [{"row": str(i)} for i in range(len(BASELINE))])
-            fitting.store(session, baseline.id, rows, fitted, seconds=1.0)
+            fitting.store(session, baseline.id, rows, made)
             return baseline.id
 
     return make

@@ -44,6 +44,8 @@ class FakeStream:
     """The points of a stream: rows as dicts of texts, in the order they were stored."""
 
     epoch: int = 1
+    run_epoch: int = 1
+    carried: int = 0
     rows: list[dict[str, str]] = field(default_factory=list)
     archive: list[list[dict[str, str]]] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
@@ -178,6 +180,8 @@ class FakeServer:
         return 200, {
             "status": stream.state,
             "epoch": stream.epoch,
+            "run_epoch": stream.run_epoch,
+            "carried_points": stream.carried,
             "streamed_points": len(stream.rows),
             "last_seq": len(stream.rows),
             "total_points": stream.config.get("total_points"),
@@ -200,10 +204,22 @@ class FakeServer:
 
 def reset(stream: FakeStream) -> int:
     """What DELETE reset does; also "somebody else" in tests."""
-    stream.archive.append(stream.rows)
-    stream.rows, stream.batches, stream.state = [], [], "not_started"
-    stream.epoch += 1
+    _archive(stream)
+    stream.state, stream.run_epoch, stream.carried = "not_started", stream.epoch, 0
     return stream.epoch
+
+
+def refit(stream: FakeStream) -> int:
+    """What the end of a refit does to a stream: a new epoch of the same run."""
+    stream.carried += len(stream.rows)
+    _archive(stream)
+    return stream.epoch
+
+
+def _archive(stream: FakeStream) -> None:
+    stream.archive.append(stream.rows)
+    stream.rows, stream.batches = [], []
+    stream.epoch += 1
 
 
 @dataclass

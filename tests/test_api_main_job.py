@@ -249,8 +249,11 @@ def test_another_users_baseline_answers_as_one_that_does_not_exist(
             who("DELETE", f"/streaming/{target}/reset"),
             who("PUT", f"/streaming/{target}/config", json={"total_points": 1}),
             who("POST", f"/streaming/{target}/control", json={"action": "stop"}),
+            who("POST", f"/dinsight/{target}/refit", json={"map": "mspc"}),
+            who("GET", f"/dinsight/{target}/report"),
+            who("GET", f"/monitor/{target}/points/1/explain"),
         ]
-        assert [answer.status_code for answer in answers] == [404] * 11
+        assert [answer.status_code for answer in answers] == [404] * 14
     assert theirs("GET", "/dinsight").json["data"]["ids"] == []
     status = api("GET", f"/streaming/{number}/status").json["data"]
     assert (status["streamed_points"], status["status"]) == (2, "streaming")
@@ -284,6 +287,79 @@ def test_points_are_the_same_singly_in_batches_and_after_a_reload(
     )
     assert single == sevens
     assert np.array_equal(np.float32([point[0] for point in single]), reloaded.x)
+
+
+def test_a_baseline_is_refitted_without_a_new_upload(api: Api, services: Services) -> None:
+    services.jobs.start()
+    number = api.upload(csv(BASELINE), map="mspc").json["data"]["id"]
+    api.fitted(number)
+    shown = api("GET", f"/dinsight/{number}").json["data"]
+    assert (shown["map"], shown["refit"]) == ("mspc", None)
+    api.post(number, csv(healthy(2)))
+    same = api("POST", f"/dinsight/{number}/refit", json={"map": "mspc"})
+    assert (same.status_code, same.json["error"]["code"]) == (409, "MAP_UNCHANGED")
+    none = api("POST", f"/dinsight/{number}/refit", json={"map": "tsne"})
+    assert (none.status_code, none.json["error"]["code"]) == (400, "UNKNOWN_LAYOUT")
+    assert api("POST", f"/dinsight/{number}/refit", json={}).status_code == 422
+
+    answer = api("POST", f"/dinsight/{number}/refit", json={"map": "distance"})
+    assert answer.status_code == 202
+    assert answer.json["data"]["id"] == number
+    assert answer.json["message"] == f"Baseline {number} is being refitted as distance."
+    deadline = time.monotonic() + 60
+    status: dict[str, Any] = {}
+    while time.monotonic() < deadline:
+        status = api("GET", f"/analyze/{number}/status").json["data"]
+        assert (status["status"], status["progress"]) == ("completed", 100)
+        if status["refit"]["status"] == "completed":
+            break
+        time.sleep(0.02)
+    assert (status["map"], status["refit"]["progress"]) == ("distance", 100)
+    after = api("GET", f"/dinsight/{number}").json["data"]
+    assert (after["map"], after["dinsight_x"] != shown["dinsight_x"]) == ("distance", True)
+    assert api("GET", "/dinsight").json["data"]["baselines"][0]["map"] == "distance"
+    assert api("GET", f"/dinsight/{number}/report").json["data"]["map"] == "distance"
+    assert api("GET", f"/monitor/{number}").json == []
+    late = api.post(number, csv(healthy(1)), form={"epoch": "1"})
+    assert (late.status_code, late.json["error"]["details"]["reason"]) == (409, "refit")
+    assert api.post(number, csv(healthy(1))).json["data"]["epoch"] == 2
+
+
+@pytest.mark.parametrize("layout", maps.LAYOUTS)
+def test_the_map_is_chosen_at_the_upload(api: Api, services: Services, layout: str) -> None:
+    services.jobs.start()
+    number = api.upload(csv(BASELINE), map=layout).json["data"]["id"]
+    assert api.fitted(number)["map"] == layout
+    assert api("GET", f"/dinsight/{number}").json["data"]["map"] == layout
+
+
+def test_sensitivity_is_set_and_told(api: Api, baseline_id: int) -> None:
+    path = f"/streaming/{baseline_id}"
+    set_ = api("PUT", f"{path}/config", json={"sensitivity_factor": 4}).json["data"]
+    told = api("GET", f"{path}/status").json["data"]
+    assert set_["sensitivity_factor"] == told["sensitivity_factor"] == 4.0
+    assert set_["alarm_limit"] == told["alarm_limit"] < 1.0
+    cost = told["false_alarms_per_day"]
+    assert cost["low"] <= cost["expected"] <= cost["high"]
+    assert cost["rows_per_second"] == 1.0
+    wish = {"false_alarms_per_day": cost["expected"]}
+    again = api("PUT", f"{path}/config", json=wish).json["data"]
+    assert again["sensitivity_factor"] == pytest.approx(4.0, abs=0.1)
+    for wrong in ({"sensitivity_factor": 6}, {"false_alarms_per_day": -1}):
+        refused = api("PUT", f"{path}/config", json=wrong)
+        assert (refused.status_code, refused.json["error"]["code"]) == (400, "INVALID_REQUEST")
+        assert next(iter(wrong)) in refused.json["message"]
+
+
+def test_the_new_doors_stand_in_the_document(api: Api) -> None:
+    paths = api("GET", "/openapi.json").json["paths"]
+    for path, method in (
+        ("/api/v1/dinsight/{baseline_id}/refit", "post"),
+        ("/api/v1/dinsight/{baseline_id}/report", "get"),
+        ("/api/v1/anomaly/detect", "post"),
+        ("/api/v1/monitor/{baseline_id}/points/{seq}/explain", "get"),
+    ):
+        assert paths[path][method]["summary"]
 
 
 def test_health(client: FlaskClient) -> None:

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import requests
 
-from dinsight import accounts, feed
+from dinsight import accounts, feed, fitting, maps, refitting, report_card
 from dinsight.accounts import Identity
 from dinsight.models import Baseline
 from dinsight.services import Services
 from tests.browser import Page, StreamUnderTest
-from tests.factories import BASELINE, csv, failing, healthy
+from tests.factories import BASELINE, FEATURES, csv, failing, healthy
 
 pytest_plugins = ["tests.browser_fixtures"]
 SignIn = Callable[[Identity], None]
@@ -95,6 +95,20 @@ def test_failing_machine_is_said_in_a_word(page: Page, stream: StreamUnderTest) 
     page.wait_text("live-state", "Failing")
     assert "its limit" in page.text("live-score")
     page.wait(lambda: page.driver.title.startswith("Failing · Pump 7"), "the title to say so")
+
+
+def test_score_is_told_in_units_of_the_limit_that_is_set(
+    page: Page, stream: StreamUnderTest, fitted: maps.Map
+) -> None:
+    row = healthy(1, seed=3)
+    score = float(fitted.place(row).score[0])
+    stream.send(row)
+    page.wait_text("live-score", f"score {score:.2f} of its limit")
+    stream.configure(sensitivity_factor=5)
+    told = score / fitted.limit_at(5)
+    assert round(told, 2) != round(score, 2)
+    words = f"score {told:.2f} of its limit" if told <= 1 else f"score {told:.1f} × its limit"
+    page.wait_text("live-score", words)
 
 
 def test_zoom_and_legend_survive_new_points(page: Page, stream: StreamUnderTest) -> None:
@@ -287,6 +301,29 @@ def test_fit_is_followed_until_the_map_opens(
     becomes(services, baseline_id, status="completed", progress=100, status_message="Ready")
     page.wait_text("live-badge", "Waiting")
     assert len(page.map()["baseline"]) == len(BASELINE)
+
+
+def test_a_refit_opens_the_new_map_by_itself(
+    page: Page, services: Services, user: Identity, stream: StreamUnderTest
+) -> None:
+    stream.send(5)
+    page.wait_points(5)
+    before = page.map()["baseline"]
+    assert page.text("live-map-kind") == "UMAP"
+
+    fitted = maps.fit(BASELINE, layout="mspc", features=FEATURES)
+    made = fitting.Made(fitted, 1.0, report_card.write(fitted))
+    with services.sessions.begin() as session:
+        refitting.adopt(session, stream.baseline_id, made, services.now())
+    page.wait_text("live-map-kind", "T² and SPE")
+    page.wait_text("live-badge", "Waiting")
+    shown = [np.float32(x) for x in page.map()["baseline"]]
+    assert shown == list(fitted.coordinates[:, 0])
+    assert shown != [np.float32(x) for x in before]
+
+    stream.send(4)
+    page.wait_points(4)
+    assert drawn(page) == stored(services, user, stream.baseline_id)
 
 
 def test_failed_fit_says_why(

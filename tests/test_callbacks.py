@@ -15,15 +15,23 @@ from sqlalchemy.orm import sessionmaker
 
 from callbacks import signin
 from callbacks.streaming import Want, opened
-from dinsight import accounts, streams
+from dinsight import (
+    accounts,
+    fitting,
+    maps,
+    mapstore,
+    refitting,
+    report_card,
+    streams,
+)
 from dinsight.accounts import Identity
 from dinsight.database import Database, open_engine
 from dinsight.ingest import Incoming, ingest
-from dinsight.models import Baseline, Point
+from dinsight.models import Baseline, FittedMap, Job, Point
 from dinsight.services import Services
 from layouts.figures import Screen
-from layouts.streaming import Ids
-from tests.factories import BASELINE, PASSWORD, csv, healthy
+from layouts.streaming import MAPS, Ids
+from tests.factories import BASELINE, FEATURES, PASSWORD, csv, healthy
 
 STREAMING = "/dashboard/streaming"
 
@@ -348,9 +356,9 @@ def test_contour_of_the_points_has_a_densest_cell(
 
 def view(services: Services, who: Identity, search: str) -> dict[str, Any]:
     """What opening this address gives, by element."""
-    ids = (Ids.BASELINE, "chosen", Ids.STREAM, "stream", "alone", Ids.EMPTY, Ids.MAP, Ids.VIEW)
+    ids = (Ids.BASELINE, "chosen", Ids.STREAM, "stream", "alone", Ids.EMPTY, Ids.MAP, Ids.MAP_KIND)
     want = Want(search, "1", Screen(), "http://localhost/")
-    return dict(zip(ids, opened(services, who, want), strict=True))
+    return dict(zip((*ids, Ids.VIEW), opened(services, who, want), strict=True))
 
 
 def test_newest_fitted_baseline_opens_by_default(
@@ -370,6 +378,59 @@ def test_newest_fitted_baseline_opens_by_default(
     assert shown["alone"] is True
     baseline = next(t for t in shown[Ids.MAP]["data"] if t["name"] == "Baseline")
     assert len(baseline["x"]) == len(BASELINE)
+
+
+@pytest.mark.parametrize(
+    ("layout", "word"), [("umap", "UMAP"), ("distance", "Distances"), ("mspc", "T² and SPE")]
+)
+def test_the_page_says_which_map_it_is(
+    services: Services, user: Identity, baseline_id: int, layout: str, word: str
+) -> None:
+    with services.sessions.begin() as session:
+        session.get_one(Baseline, baseline_id).layout = layout
+    shown = view(services, user, f"?baseline_id={baseline_id}")
+    assert shown[Ids.MAP_KIND] == word
+    with services.sessions() as session:
+        assert shown[Ids.VIEW]["map_id"] == session.get_one(Baseline, baseline_id).map_id
+
+
+def test_every_map_has_a_word() -> None:
+    assert set(MAPS) == set(maps.LAYOUTS)
+
+
+def test_a_poll_says_which_map_its_points_are_on(
+    signed_in: Browser, services: Services, baseline_id: int
+) -> None:
+    before = signed_in.feed(question(baseline_id))["status"]["map_id"]
+    fitted = maps.fit(BASELINE, layout="mspc", features=FEATURES)
+    made = fitting.Made(fitted, 1.0, report_card.write(fitted))
+    with services.sessions.begin() as session:
+        refitting.adopt(session, baseline_id, made, services.now())
+    after = signed_in.feed(question(baseline_id, after="1:0"))
+    assert (after["status"]["map_id"] != before, after["reset"]) == (True, True)
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_map_of_an_earlier_version_is_waited_for_or_explained(
+    signed_in: Browser,
+    services: Services,
+    user: Identity,
+    baseline_id: int,
+    monkeypatch: pytest.MonkeyPatch,
+    failed: bool,
+) -> None:
+    monkeypatch.setattr(mapstore, "_cache", mapstore.MapCache())
+    with services.sessions.begin() as session:
+        session.query(FittedMap).update({"format": maps.FORMAT - 1})
+        assert refitting.queue_outdated(session) == 1
+        if failed:
+            job = session.query(Job).one()
+            refitting.fail(session, job.id, baseline_id, "It broke.")
+    kind = "failed" if failed else "fitting"
+    shown = view(services, user, f"?baseline_id={baseline_id}")
+    assert shown[Ids.VIEW]["kind"] == kind
+    assert ("It broke." if failed else "Waiting to be fitted") in str(shown[Ids.EMPTY])
+    assert signed_in.feed(question(baseline_id))["kind"] == kind
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,7 @@ def test_a_batch_of_an_earlier_epoch_is_refused_unless_it_was_stored_then(
     assert post(healthy(2), key="k1", epoch=1) == first
     with pytest.raises(EpochChanged) as refused:
         post(healthy(2), key="k2", epoch=1)
-    assert refused.value.details == {"epoch": 2, "sent": 1}
+    assert refused.value.details == {"epoch": 2, "sent": 1, "reason": "reset"}
     assert post(healthy(2), key="k2", epoch=2)["first_seq"] == 1
     assert [(p.epoch, p.seq) for p in stored(services)] == [(1, 1), (1, 2), (2, 1), (2, 2)]
 

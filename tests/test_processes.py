@@ -13,9 +13,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import requests
 
+from tests.factories import csv, failing, healthy
 from tests.postgres_kit import eventually, postmaster, running
 
 ROOT = Path(__file__).parent.parent
@@ -124,6 +126,63 @@ def test_a_killed_server_is_taken_over_with_what_it_had(start: Start, home: Path
     assert (home / "secret_key").read_text() == secret
     assert second.end(signal.SIGTERM) == 0
     assert not running(home / "postgres")
+
+
+def test_a_row_is_stored_alike_one_by_one_in_batches_elsewhere_and_after_a_restart(
+    start: Start, home: Path
+) -> None:
+    first = start()
+    who = {"Authorization": f"Bearer {registered(first)}"}
+    upload = {"files": ("healthy.csv", csv(healthy(120)))}
+    api = f"{first.base()}/api/v1"
+    number = requests.post(f"{api}/analyze", files=upload, headers=who, timeout=20).json()["data"][
+        "id"
+    ]
+    rows = np.concatenate([healthy(6, seed=3), failing(6, seed=4)])
+
+    def send(server: Server, stream: str, size: int) -> None:
+        for begin in range(0, len(rows), size):
+            part = {"file": ("rows.csv", csv(rows[begin : begin + size]))}
+            address = f"{server.base()}/api/v1/monitor/{number}"
+            sent = requests.post(
+                address, files=part, data={"stream": stream}, headers=who, timeout=20
+            )
+            assert sent.status_code == 200, sent.text
+
+    status = f"{api}/analyze/{number}/status"
+    assert eventually(
+        lambda: requests.get(status, headers=who, timeout=20).json()["data"]["progress"] == 100, 120
+    )
+    send(first, "one by one", 1)
+    second = start()
+    send(second, "elsewhere", 5)
+    first.end(signal.SIGKILL)
+    second.end(signal.SIGKILL)
+    third = start()
+    send(third, "after a restart", 12)
+    seen = [
+        [
+            (point["dinsight_x"], point["dinsight_y"], point["score"])
+            for point in requests.get(
+                f"{third.base()}/api/v1/monitor/{number}",
+                params={"stream": stream},
+                headers=who,
+                timeout=20,
+            ).json()
+        ]
+        for stream in ("one by one", "elsewhere", "after a restart")
+    ]
+    assert len(seen[0]) == len(rows)
+    assert seen[0] == seen[1] == seen[2]
+
+
+def registered(server: Server) -> str:
+    """The access token of a new user."""
+    who = {"email": "sender@example.com", "password": "correct horse battery"}
+    api = f"{server.base()}/api/v1/auth"
+    assert requests.post(f"{api}/register", json=who, timeout=10).status_code == 201
+    answer = requests.post(f"{api}/login", json=who, timeout=10)
+    return str(answer.json()["data"]["access_token"])
 
 
 def test_a_fresh_link_is_printed_beside_a_running_server(start: Start) -> None:

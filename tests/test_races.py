@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.orm import Session
 
-from dinsight import baselines, fitting, maps, streams
+from dinsight import baselines, fitting, streams
 from dinsight.accounts import Identity
 from dinsight.errors import BaselineNotFound
 from dinsight.ingest import Incoming, ingest
@@ -138,7 +138,7 @@ def job(services: Services, user: Identity) -> tuple[int, int]:
 
 
 def test_a_deletion_waits_for_a_fit_that_is_being_stored(
-    services: Services, user: Identity, job: tuple[int, int], fitted: maps.Map
+    services: Services, user: Identity, job: tuple[int, int], made: fitting.Made
 ) -> None:
     job_id, number = job
 
@@ -151,7 +151,7 @@ def test_a_deletion_waits_for_a_fit_that_is_being_stored(
         deletion = pool.submit(remove)
         wait_until_blocked(session)
         rows = fitting.Rows(FEATURES, BASELINE, [{}] * len(BASELINE))
-        fitting.store(session, number, rows, fitted, seconds=1.0)
+        fitting.store(session, number, rows, made)
         session.commit()
         deletion.result(SECONDS)
     with services.sessions() as session:

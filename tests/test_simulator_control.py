@@ -13,6 +13,8 @@ from tests.simulator_fake import (
     FakeBaseline,
     FakeServer,
     FakeStream,
+    Fault,
+    refit,
     reset,
 )
 from tests.simulator_kit import play, table
@@ -150,3 +152,57 @@ def test_a_loop_sends_the_file_again_and_again_in_new_epochs(
     assert server.stream.rows == rows[:2]
     assert "sent 10 = acknowledged 10" in played.out
     assert "3 rounds" in played.out
+
+
+def test_a_refit_is_followed_into_the_new_epoch_and_said(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    rows = table(tmp_path / "m.csv", 7)
+    late = Fault(before=lambda server: refit(server.stream))
+    server.faults["POST monitor"] += [Fault(), late, Fault(), late]
+    played = play(server, tmp_path / "m.csv", batch_size=2)
+    assert played.status == 0
+    assert server.stream.archive[1:] == [rows[:2], rows[2:4]]
+    assert (server.stream.rows, server.stream.epoch) == (rows[4:], 4)
+    assert "baseline 3 was refitted: going on with row 3 in epoch 3, on the new map" in played.out
+    assert "sent 7 = acknowledged 7" in played.out
+
+
+def test_a_refit_during_a_pause_is_followed_too(server: FakeServer, tmp_path: Path) -> None:
+    rows = table(tmp_path / "m.csv", 5)
+    looks = [0]
+
+    def on_status(stream: FakeStream) -> None:
+        looks[0] += 1
+        if looks[0] == 1:
+            refit(stream)
+        if looks[0] == 3:
+            stream.state = "streaming"
+
+    server.on_batch = lambda stream: setattr(
+        stream, "state", "paused" if len(stream.rows) == 2 and not looks[0] else stream.state
+    )
+    server.on_status = on_status
+    played = play(server, tmp_path / "m.csv")
+    assert (played.status, server.stream.archive[1:]) == (0, [rows[:2]])
+    assert server.stream.rows == rows[2:]
+
+
+def test_a_reset_after_a_refit_still_ends_the_run(server: FakeServer, tmp_path: Path) -> None:
+    table(tmp_path / "m.csv", 5)
+    late = Fault(before=lambda server: (refit(server.stream), reset(server.stream)))
+    server.faults["POST monitor"] += [Fault(), late]
+    played = play(server, tmp_path / "m.csv", batch_size=2)
+    assert isinstance(played.error, EpochChanged)
+    assert server.stream.rows == []
+
+
+def test_resume_counts_the_rows_from_before_a_refit(server: FakeServer, tmp_path: Path) -> None:
+    rows = table(tmp_path / "m.csv", 7)
+    play(server, tmp_path / "m.csv", limit=3)
+    refit(server.stream)
+    played = play(server, tmp_path / "m.csv", resume=True)
+    assert (played.status, server.stream.rows) == (0, rows[3:])
+    assert server.stream.config["total_points"] == 4
+    again = play(server, tmp_path / "m.csv", resume=True)
+    assert "nothing left to send: the server has 7 of the 7 rows" in again.out

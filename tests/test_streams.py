@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
-from dinsight import feed, streams
+from dinsight import feed, maps, streams
 from dinsight.accounts import Identity
 from dinsight.errors import BaselineNotFound, InvalidRequest
 from dinsight.ingest import Incoming, ingest
@@ -60,9 +61,15 @@ def test_a_stream_that_nothing_was_sent_to_has_not_started(act: Act, baseline_id
         "delay_seconds": None,
         "rate": None,
         "epoch": 1,
+        "run_epoch": 1,
+        "carried_points": 0,
+        "map_id": 1,
         "last_seq": 0,
         "level": "healthy",
         "score": None,
+        "sensitivity_factor": 3.0,
+        "alarm_limit": 1.0,
+        "false_alarms_per_day": ANY,
     }
 
 
@@ -230,3 +237,88 @@ def test_cells_count_every_point_inside_the_extent(
         row = streams.find(session, user, baseline_id, "default")
         assert feed.cells(session, row, (-1e6, 1e6, -1e6, 1e6), bins=4).sum() == 9
         assert feed.cells(session, row, (1e6, 2e6, 1e6, 2e6), bins=4).sum() == 0
+
+
+# ---- sensitivity ----
+
+
+def test_new_points_are_judged_with_the_sensitivity_that_is_set(
+    services: Services, act: Act, user: Identity, baseline_id: int, fitted: maps.Map
+) -> None:
+    rows = healthy(400, seed=61)
+    score = fitted.place(rows).score
+    between = rows[(score > fitted.limit_at(5.0)) & (score < 0.999)]
+    assert len(between) >= 5
+
+    def post() -> dict[str, Any]:
+        with services.sessions.begin() as session:
+            incoming = Incoming(csv(between[:5]), "batch.csv")
+            return ingest(session, user, baseline_id, incoming, limits=services.limits, now=NOW)
+
+    assert (post()["anomalies"], act(status, now=NOW)["level"]) == (0, "healthy")
+    set_ = act(streams.configure, {"sensitivity_factor": 5})
+    assert (set_["sensitivity_factor"], set_["alarm_limit"]) == (5.0, fitted.limit_at(5.0))
+    answer = post()
+    assert (answer["anomalies"], answer["level"]) == (5, "alarm")
+    levels = [point["level"] for point in act(feed.latest, limit=10, offset=0)["points"]]
+    assert (levels[0], set(levels[5:])) == ("alarm", {"healthy"})
+
+
+def test_status_says_how_sensitive_a_stream_is_and_what_that_costs(
+    act: Act, send: Act, fitted: maps.Map
+) -> None:
+    def expected(factor: float, rate: float) -> dict[str, Any]:
+        found = fitted.false_alarms(fitted.limit_at(factor), rate)
+        values = {"expected": found.per_day, "low": found.low, "high": found.high}
+        return {"rows_per_second": rate, **values}
+
+    def told() -> dict[str, Any]:
+        now: dict[str, Any] = act(status, now=NOW)
+        return now
+
+    usual = told()
+    assert (usual["sensitivity_factor"], usual["alarm_limit"]) == (3.0, 1.0)
+    assert usual["false_alarms_per_day"] == pytest.approx(expected(3, 1.0))
+    act(streams.configure, {"sensitivity_factor": 4.5, "batch_size": 10, "delay_seconds": 5})
+    after = told()
+    assert after["alarm_limit"] == fitted.limit_at(4.5) < 1.0
+    assert after["false_alarms_per_day"] == pytest.approx(expected(4.5, 2.0))
+    for batch in range(3):
+        send(8, NOW + batch * SECOND)
+    assert told()["false_alarms_per_day"] == pytest.approx(expected(4.5, 8.0))
+    act(streams.configure, {"sensitivity_factor": 3})
+    assert told()["alarm_limit"] == 1.0
+
+
+def test_sensitivity_can_be_set_by_the_false_alarms_that_it_costs(
+    act: Act, fitted: maps.Map
+) -> None:
+    wish = fitted.false_alarms(fitted.limit_at(4.2), 1.0).per_day
+    set_ = act(streams.configure, {"false_alarms_per_day": wish})
+    assert set_["sensitivity_factor"] == pytest.approx(4.2, abs=0.1)
+    assert "cost" not in set_
+    told = act(status, now=NOW)["false_alarms_per_day"]
+    assert told["expected"] == pytest.approx(wish, rel=0.1)
+    assert told["low"] <= told["expected"] <= told["high"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"sensitivity_factor": 0.4}, "sensitivity_factor must be a number from 0.5 to 5"),
+        ({"sensitivity_factor": 5.1}, "sensitivity_factor must be a number from 0.5 to 5"),
+        ({"sensitivity_factor": True}, "sensitivity_factor"),
+        ({"sensitivity_factor": "high"}, "sensitivity_factor"),
+        ({"false_alarms_per_day": 0}, "false_alarms_per_day must be a number above 0"),
+        ({"false_alarms_per_day": [1]}, "false_alarms_per_day"),
+        ({"false_alarms_per_day": 1e6}, "can be set from about"),
+        ({"false_alarms_per_day": 1e-30}, "can be set from about"),
+        ({"false_alarms_per_day": 1, "sensitivity_factor": 3}, "not both"),
+    ],
+)
+def test_a_sensitivity_that_cannot_be_had_is_refused(
+    act: Act, wanted: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=said):
+        act(streams.configure, wanted)
+    assert act(status, now=NOW)["sensitivity_factor"] == 3.0

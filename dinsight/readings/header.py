@@ -84,7 +84,7 @@ def make_plan(
         _refuse_other_delimiter(names, line, expected)
     _refuse_blank_and_double(names, line)
     if expected is not None:
-        positions = _found(names, expected)
+        positions = find_columns(names, expected)
         return Plan(line, names, expected, positions)
     positions = tuple(at for at, name in enumerate(names) if _is_family(name))
     _refuse_same_but_for_case(names, positions, line)
@@ -166,8 +166,14 @@ def _refuse_same_but_for_case(names: Sequence[str], positions: Iterable[int], li
             raise faults.duplicate_header(line, before, at, names, False)
 
 
-def _found(names: Sequence[str], expected: Sequence[str]) -> tuple[int, ...]:
-    """Where the expected features stand: by exact name, else by a name that differs in case."""
+def find_columns(names: Sequence[str], expected: Sequence[str]) -> tuple[int, ...]:
+    """Where the expected features stand: by exact name, else by a name that differs in case.
+
+    Raises ColumnsMissing, naming them.
+
+    >>> find_columns(["time", "F_1", "f_0"], ["f_0", "f_1"])
+    (2, 1)
+    """
     exact = {name: at for at, name in enumerate(names)}
     found = {name: exact[name] for name in expected if name in exact}
     if len(found) < len(expected):

@@ -1,0 +1,196 @@
+"""Another map of the same baseline rows, without a new upload.
+
+The baseline keeps its map and its status while the job runs; a refit that fails leaves it in
+force. When the new map is there every stream goes on in a new epoch: stored points never move.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session, undefer
+
+from dinsight import baseline_rows, baselines, fitting, maps, streams
+from dinsight.accounts import Identity, audit
+from dinsight.database import Sessions
+from dinsight.errors import BaselineNotFound, DinsightError, MapUnchanged, RefitUnderWay
+from dinsight.fitting import LeaseLost, Made
+from dinsight.models import Baseline, Epoch, FittedMap, Job, Json, Point, Stream
+
+KIND = "refit"
+OUTDATED = "The map was made by an earlier version of D'insight"
+
+log = logging.getLogger(__name__)
+
+
+def ask(session: Session, who: Identity, baseline_id: int, layout: str) -> Json:
+    """Queue a refit as another layout, and give its state.
+
+    The one that is under way already is given again. Raises UnknownLayout, RefitUnderWay for one
+    as another layout, MapUnchanged where the result would be the map that there is (a fit of the
+    same rows by the same program gives the same map), BaselineNotReady and BaselineFailed.
+    """
+    baselines.check_layout(layout)
+    baseline = baselines.get(session, who, baseline_id)
+    baselines.require_fitted(baseline)
+    running = _under_way(baseline)
+    if running is None and layout == baseline.layout and _format(session, baseline) == maps.FORMAT:
+        raise MapUnchanged(f"This baseline is drawn as {layout} already.")
+    kept = select(Baseline.id).where(Baseline.id == baseline_id)
+    if session.scalar(kept.with_for_update(read=True, key_share=True)) is None:
+        raise BaselineNotFound()  # deleted meanwhile
+    if not _queue(session, baseline_id, layout, ""):
+        session.refresh(baseline)
+        running = _under_way(baseline)
+        if running is None or running["map"] != layout:
+            raise RefitUnderWay()
+        return running
+    audit(session, "baseline.refit", user_id=who.id, subject=str(baseline_id), map=layout)
+    session.refresh(baseline)
+    return state(baseline) or {}
+
+
+def queue_outdated(session: Session) -> int:
+    """Queue a refit of every baseline whose map is of an earlier format; says of how many."""
+    found = session.execute(
+        select(Baseline.id, Baseline.layout)
+        .join(FittedMap, FittedMap.id == Baseline.map_id)
+        .where(Baseline.status == "completed", FittedMap.format < maps.FORMAT)
+        .order_by(Baseline.id)
+        .with_for_update(of=Baseline, read=True, key_share=True)
+    ).all()
+    return sum(_queue(session, row.id, row.layout, OUTDATED) for row in found)
+
+
+def state(baseline: Baseline) -> Json | None:
+    """How far the last refit is or how it ended; None where there was none."""
+    return baseline.refit
+
+
+def refit(sessions: Sessions, job_id: int, lease: str) -> None:
+    """Fit the baseline of this job anew and adopt the map, or store why it cannot be done."""
+    with sessions() as session:
+        found = session.execute(
+            select(Baseline, Job.arguments)
+            .join(Job, Job.baseline_id == Baseline.id)
+            .where(Job.id == job_id)
+            .options(undefer(Baseline.feature_names))
+        ).one_or_none()
+    if found is None:
+        return  # deleted while it waited
+    baseline, layout = found[0], str(found[1]["layout"])
+    try:
+        _refit(sessions, baseline, layout, job_id, lease)
+    except LeaseLost:
+        log.warning("baseline %s was deleted, or its refit was taken over", baseline.id)
+    except DinsightError as error:
+        with sessions.begin() as session:
+            fitting.hold(session, job_id, lease)
+            fail(session, job_id, baseline.id, error.message)
+
+
+def fail(session: Session, job_id: int, baseline_id: int, reason: str) -> None:
+    """Store that the refit failed, and why; the map that there is stays in force."""
+    _tell(session, baseline_id, status="failed", status_message="Failed", error_message=reason)
+    session.execute(delete(Job).where(Job.id == job_id))
+
+
+def _refit(sessions: Sessions, baseline: Baseline, layout: str, job_id: int, lease: str) -> None:
+    def report(percent: int, message: str) -> None:
+        with sessions.begin() as session:
+            told = {"status": "processing", "progress": percent, "status_message": message}
+            _tell(session, baseline.id, **told)
+
+    features = tuple(baseline.feature_names)
+    report(1, "Reading the rows")
+    with sessions() as session:
+        values = baseline_rows.whole(session, baseline.id, baseline.rows, len(features))
+    if not len(values):
+        raise LeaseLost()  # deleted meanwhile: a fitted baseline has rows
+    report(fitting.PARSED, f"Fitting {len(values):,} rows of {len(features):,} features")
+    made = fitting.make(values, features, layout, report)
+    report(fitting.FITTED, "Storing the map")
+    with sessions.begin() as session:
+        fitting.hold(session, job_id, lease)
+        adopt(session, baseline.id, made, dt.datetime.now(dt.UTC))
+        _tell(session, baseline.id, status="completed", progress=100, status_message="Ready")
+        session.execute(delete(Job).where(Job.id == job_id))
+
+
+def adopt(session: Session, baseline_id: int, made: Made, now: dt.datetime) -> None:
+    """Make this the map of the baseline, from a new epoch of each of its streams on.
+
+    Locks in the order of `baselines.remove`: (job,) baseline, streams by id. The baseline is held
+    whole, so that no stream is made on the old map meanwhile.
+    """
+    held = select(Baseline).where(Baseline.id == baseline_id).with_for_update()
+    baseline = session.scalar(held.execution_options(populate_existing=True))
+    if baseline is None:
+        raise LeaseLost()  # deleted meanwhile
+    map_id = fitting.store_map(session, baseline_id, made)
+    baseline.map_id, baseline.layout = map_id, made.fitted.layout
+    session.flush()
+    mine = select(Stream).where(Stream.baseline_id == baseline_id).order_by(Stream.id)
+    for stream in session.scalars(mine.with_for_update()).all():
+        streams.carry_over(session, stream, map_id, made.fitted, now=now)
+    session.flush()
+    forget_maps(session, baseline_id, map_id)
+
+
+def forget_maps(session: Session, baseline_id: int, current: int) -> None:
+    """Delete the maps of a baseline that nothing needs: not current, and no epoch has points on.
+
+    For a transaction that holds the baseline and its streams, as in `adopt`: without the locks an
+    epoch that begins meanwhile would go with its map.
+    """
+    mine = select(Stream.id).where(Stream.baseline_id == baseline_id)
+    points = select(Point.seq).where(Point.stream_id == Epoch.stream_id, Point.epoch == Epoch.epoch)
+    empty = update(Epoch).where(Epoch.stream_id.in_(mine), ~points.exists())
+    session.execute(empty.values(map_id=current), execution_options={"synchronize_session": False})
+    needed = select(Epoch.map_id).where(Epoch.stream_id.in_(mine))
+    session.execute(
+        delete(FittedMap)
+        .where(FittedMap.baseline_id == baseline_id, FittedMap.id != current)
+        .where(FittedMap.id.not_in(needed)),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def _queue(session: Session, baseline_id: int, layout: str, reason: str) -> bool:
+    """Queue a refit unless the baseline is being fitted: one at a time, by a unique index."""
+    job = upsert(Job).values(kind=KIND, baseline_id=baseline_id, arguments={"layout": layout})
+    queued = session.scalar(job.on_conflict_do_nothing().returning(Job.id)) is not None
+    if queued:
+        waiting: Json = {
+            "map": layout,
+            "status": "waiting",
+            "progress": 0,
+            "status_message": "Waiting to be fitted",
+            "error_message": None,
+            "reason": reason or None,
+        }
+        session.execute(update(Baseline).where(Baseline.id == baseline_id).values(refit=waiting))
+    return queued
+
+
+def _tell(session: Session, baseline_id: int, **change: Any) -> None:
+    """Change what `state` says."""
+    session.execute(
+        update(Baseline)
+        .where(Baseline.id == baseline_id)
+        .values(refit=Baseline.refit.concat(change)),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def _under_way(baseline: Baseline) -> Json | None:
+    refit = baseline.refit
+    return refit if refit and refit["status"] in {"waiting", "processing"} else None
+
+
+def _format(session: Session, baseline: Baseline) -> int | None:
+    return session.scalar(select(FittedMap.format).where(FittedMap.id == baseline.map_id))
