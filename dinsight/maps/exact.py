@@ -12,6 +12,7 @@ numpy computes alike for one element and a million; no exp, log or hypot, which 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,7 @@ class Grid:
         return squares * self.step * self.step
 
 
+@cache
 def bits_for(terms: int) -> int:
     """How many bits a factor may have so that a sum of `terms` products is exact.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -168,7 +169,7 @@ class Metric:
             inside = grid(along).squared_norms() * step * step
             squared = np.maximum(length - inside, 0.0) / self.rest
         residual = self._residual(moving, along, step)
-        along /= np.sqrt(self.variances)
+        along /= self._deviations
         white = grid(along)
         squared += Grid(white.whole, white.step * step).squared_norms()
         if still.shape[1]:
@@ -179,33 +180,43 @@ class Metric:
 
     def _residual(self, moving: Floats, along: Floats, step: Floats) -> Floats:
         """The rows (m, p) times the inverse covariance."""
-        outside = 0.0 if self.spans else 1.0 / self.rest
-        weighed = grid(along * (self.steps * (1.0 / self.variances - outside)))
+        weighed = grid(along * self._weights)
         residual = weighed.whole @ self.directions.T  # exact
         residual *= (weighed.step * step)[:, None]
-        if outside:
-            residual += moving * outside
+        if not self.spans:
+            residual += moving * self._outside
         return np.asarray(residual)
+
+    @cached_property
+    def _outside(self) -> float:
+        """The precision of every direction that is not kept."""
+        return 0.0 if self.spans else 1.0 / self.rest
+
+    @cached_property
+    def _weights(self) -> Floats:
+        """What the precision along each direction is more than outside, per step (r,)."""
+        return self.steps * (1.0 / self.variances - self._outside)
+
+    @cached_property
+    def _deviations(self) -> Floats:
+        return np.sqrt(self.variances)
 
     def precision_of(self, column: int) -> Floats:
         """One column (p,) of the inverse covariance."""
-        outside = 0.0 if self.spans else 1.0 / self.rest
-        weights = self.steps * self.steps * (1.0 / self.variances - outside)
+        weights = self.steps * self._weights
         found: Floats = self.directions @ (weights * self.directions[column])
-        found[column] += outside
+        found[column] += self._outside
         return found
 
     def own_precision(self) -> Floats:
         """The diagonal (p,) of the inverse covariance: one over what a column has of its own."""
-        outside = 0.0 if self.spans else 1.0 / self.rest
-        weights = self.steps * self.steps * (1.0 / self.variances - outside)
+        weights = self.steps * self._weights
         diagonal: Floats = np.einsum("ij,ij,j->i", self.directions, self.directions, weights)
-        return diagonal + outside
+        return diagonal + self._outside
 
     def reach_of_noise(self) -> Floats:
         """What unit noise in every column makes of the residual (p,) of each: |row of P|."""
-        outside = 0.0 if self.spans else 1.0 / self.rest
-        precision = 1.0 / self.variances
+        outside, precision = self._outside, 1.0 / self.variances
         weights = self.steps * self.steps * (precision * precision - outside * outside)
         squared: Floats = np.einsum("ij,ij,j->i", self.directions, self.directions, weights)
         return np.sqrt(np.maximum(squared + outside * outside, 0.0))
