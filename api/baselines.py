@@ -12,7 +12,7 @@ from api.context import services, who
 from api.fields import Body, Line
 from api.security import signed_in
 from dinsight import baselines, refitting, report_card
-from dinsight.maps import LAYOUTS
+from dinsight.maps import DEFAULT
 
 blueprint = Blueprint("baselines", __name__, description="Baselines and their maps")
 ID = "<int:baseline_id>"
@@ -36,7 +36,7 @@ def analyze() -> Response:
             files,
             limits=services().limits,
             name=request.form.get("name", ""),
-            layout=request.form.get("map") or LAYOUTS[0],
+            layout=request.form.get("map") or DEFAULT,
         )
         baseline_id = baseline.id
     services().jobs.wake()

@@ -47,7 +47,7 @@ def create(
     *,
     limits: readings.Limits,
     name: str = "",
-    layout: str = "umap",
+    layout: str = maps.DEFAULT,
 ) -> Baseline:
     """Check the files' heads, keep their bytes and queue the fit.
 

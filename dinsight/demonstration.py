@@ -14,7 +14,6 @@ from dinsight.services import Services
 
 NAME = "Store D Line A"
 LOOK_SECONDS = 0.5
-FIRST_FIT = "the first fit compiles its numerics, which takes up to a minute"
 
 
 class Demonstration:
@@ -44,7 +43,7 @@ class Demonstration:
                 return None
             now = f"Fitting the sample baseline: {baseline.progress} %, {baseline.status_message}"
             if now != shown:
-                self._say(now if shown else f"{now} ({FIRST_FIT})")
+                self._say(now)
             shown = now
             self._ended.wait(LOOK_SECONDS)
         return None

@@ -11,6 +11,7 @@ import logging
 import multiprocessing
 import signal
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from concurrent import futures
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select, update
 
-from dinsight import readings, refitting, work, worker
+from dinsight import maps, readings, refitting, work, worker
 from dinsight.database import Database, is_outage
 from dinsight.errors import DatabaseUnavailable
 from dinsight.models import Job
@@ -29,13 +30,14 @@ from dinsight.models import Job
 LEASE = dt.timedelta(seconds=15)
 RENEW_SECONDS = 4.0
 LOOK_SECONDS = 2.0
+IDLE_SECONDS = 20.0
 MOST_ATTEMPTS = 3
 
 log = logging.getLogger(__name__)
 
 
 def local_executor(home: Path) -> futures.Executor:
-    """One spawned, niced process, warming up: a fit never slows the server's own threads."""
+    """One spawned, niced process: a fit never slows the server's own threads."""
     pool = futures.ProcessPoolExecutor(
         max_workers=1,
         mp_context=multiprocessing.get_context("spawn"),
@@ -47,7 +49,7 @@ def local_executor(home: Path) -> futures.Executor:
     resource_tracker.ensure_running()
     unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        pool.submit(worker.warm_up)
+        pool.submit(worker.warm_up, maps.DEFAULT)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
     return pool
@@ -79,6 +81,7 @@ class Runner:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._renewed = False
+        self._warm = False
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
 
     def start(self) -> None:
@@ -98,12 +101,25 @@ class Runner:
     def _run(self) -> None:
         try:
             self._pool()
+            busy = time.monotonic()
             while not self._stopping.is_set():
                 self._wake.clear()
-                if not self._look():
+                if self._look():
+                    busy = time.monotonic()
+                elif time.monotonic() < busy + IDLE_SECONDS:
+                    self._wake.wait(LOOK_SECONDS)
+                else:
+                    self._warm_up()
                     self._wake.wait(LOOK_SECONDS)
         finally:
             self._drop_pool()
+
+    def _warm_up(self) -> None:
+        """Once, when nothing is waiting: the other layouts, of which UMAP takes long to compile."""
+        if not self._warm:
+            self._warm = True
+            for layout in maps.LAYOUTS:
+                self._pool().submit(worker.warm_up, layout)
 
     def _look(self) -> bool:
         """Run the next job, if there is one; says whether there was."""

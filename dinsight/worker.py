@@ -26,11 +26,11 @@ def start(cache: str) -> None:
     threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
 
 
-def warm_up() -> None:
-    """Compile what a fit needs, before the first one is asked for."""
+def warm_up(layout: str) -> None:
+    """Load and compile what fits of a layout need, before the first one is asked for."""
     from dinsight import maps
 
-    maps.warm_up()
+    maps.warm_up(layout)
 
 
 def perform(url: str, job_id: int, lease: str, limits: readings.Limits) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dinsight import maps
 from dinsight.density import Grid
 from dinsight.maps import Guide
 from layouts.theme import BASELINE, MONITOR, THEMES, Theme, theme
@@ -49,7 +50,7 @@ def stream_map(
     key: str,
     view: str,
     screen: Screen,
-    layout: str = "umap",
+    layout: str = maps.DEFAULT,
     guides: Sequence[Guide] = (),
 ) -> dict[str, Any]:
     """The map of a baseline, (n, 2), ready for the points of a stream.

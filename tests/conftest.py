@@ -119,7 +119,7 @@ def make_baseline(services: Services, made: fitting.Made) -> Callable[..., int]:
     def make(owner: Identity, name: str = "Pump 7") -> int:
         with services.sessions.begin() as session:
             baseline = Baseline(
-                owner_id=owner.id, name=name, status="completed", progress=100, layout="umap"
+                owner_id=owner.id, name=name, status="completed", progress=100, layout=maps.DEFAULT
             )
             session.add(baseline)
             session.flush()

@@ -36,7 +36,7 @@ def add(services: Services, user: Identity, made: fitting.Made) -> Add:
 
     def store(values: np.ndarray, features: tuple[str, ...] = FEATURES) -> int:
         with services.sessions.begin() as session:
-            baseline = Baseline(owner_id=user.id, name="B", status="completed", layout="umap")
+            baseline = Baseline(owner_id=user.id, name="B", status="completed", layout=maps.DEFAULT)
             session.add(baseline)
             session.flush()
             rows = fitting.Rows(features, values, [{}] * len(values))

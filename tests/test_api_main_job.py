@@ -69,7 +69,7 @@ def test_from_upload_to_points(api: Api, services: Services) -> None:
     assert api.fitted(number)["status"] == "completed"
     baseline = api("GET", f"/dinsight/{number}").json["data"]
     assert len(baseline["dinsight_x"]) == len(baseline["dinsight_y"]) == 120
-    assert (baseline["name"], baseline["map"], baseline["features"]) == ("Pump 7", "umap", 12)
+    assert (baseline["name"], baseline["map"], baseline["features"]) == ("Pump 7", "distance", 12)
     assert baseline["feature_names"] == list(FEATURES)
     listed = api("GET", "/dinsight").json["data"]
     assert listed["ids"] == [number]

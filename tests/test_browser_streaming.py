@@ -309,7 +309,7 @@ def test_a_refit_opens_the_new_map_by_itself(
     stream.send(5)
     page.wait_points(5)
     before = page.map()["baseline"]
-    assert page.text("live-map-kind") == "UMAP"
+    assert page.text("live-map-kind") == "Distances"
 
     fitted = maps.fit(BASELINE, layout="mspc", features=FEATURES)
     made = fitting.Made(fitted, 1.0, report_card.write(fitted))

@@ -166,7 +166,7 @@ def test_hertz_are_told_where_the_header_says_so_and_constant_columns_are_fine(
     values[:, 5] = 3.0
     fitted = maps.fit(values, features=names)
     with services.sessions.begin() as session:
-        baseline = Baseline(owner_id=user.id, name="B", status="completed", layout="umap")
+        baseline = Baseline(owner_id=user.id, name="B", status="completed", layout=maps.DEFAULT)
         session.add(baseline)
         session.flush()
         rows = fitting.Rows(names, values, [{}] * len(values))

@@ -214,7 +214,7 @@ def test_a_baseline_that_is_being_fitted_takes_no_rows(
     services: Services, post: Post, baseline_id: int
 ) -> None:
     with services.sessions.begin() as session:
-        waiting = Baseline(owner_id=1, name="waiting", status="processing", layout="umap")
+        waiting = Baseline(owner_id=1, name="waiting", status="processing", layout=maps.DEFAULT)
         session.add(waiting)
         session.flush()
         owner = Identity(1, "", "", "admin")

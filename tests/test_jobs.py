@@ -13,7 +13,7 @@ from concurrent import futures
 import pytest
 from sqlalchemy import func, select, update
 
-from dinsight import baselines, fitting
+from dinsight import baselines, fitting, jobs, maps, worker
 from dinsight.accounts import Identity
 from dinsight.jobs import Runner, local_executor
 from dinsight.models import Baseline, BaselinePoint, FittedMap, Job, Stream, Upload
@@ -28,10 +28,10 @@ Thread = futures.ThreadPoolExecutor
 def upload(services: Services, user: Identity) -> Upload_:
     """Uploads a baseline and gives its id; nothing fits it yet."""
 
-    def send(content: bytes = csv(BASELINE)) -> int:
+    def send(content: bytes = csv(BASELINE), layout: str = maps.DEFAULT) -> int:
         with services.sessions.begin() as session:
             file = baselines.File("pump.csv", io.BytesIO(content))
-            return baselines.create(session, user, [file], limits=services.limits).id
+            return baselines.create(session, user, [file], limits=services.limits, layout=layout).id
 
     return send
 
@@ -135,7 +135,7 @@ def test_a_fit_whose_process_is_killed_starts_again(
         pools.append(pool)
         return pool
 
-    number = upload()
+    number = upload(layout="umap")  # which takes seconds
     runner(make)
     deadline = time.monotonic() + 60
     while not (pools and pools[0]._processes) and time.monotonic() < deadline:
@@ -160,10 +160,35 @@ def test_a_fit_that_always_dies_is_given_up_with_a_reason(
     assert count(services, Job) == 0
 
 
+def test_every_layout_is_warmed_up_once_when_nothing_is_waiting(
+    services: Services,
+    upload: Upload_,
+    runner: Callable[..., Runner],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[object] = []
+
+    class Noting(Thread):
+        def submit(self, work: object, *more: object) -> futures.Future[object]:  # type: ignore[override]
+            if work is worker.warm_up:
+                asked.append(more)
+                return futures.Future()
+            return super().submit(work, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(jobs, "IDLE_SECONDS", 0.3)
+    monkeypatch.setattr(jobs, "LOOK_SECONDS", 0.05)
+    number = upload()
+    runner(lambda: Noting(1))
+    wait_for(services, number, "completed")
+    assert asked == []
+    time.sleep(1)
+    assert asked == [(layout,) for layout in maps.LAYOUTS]
+
+
 def test_a_runner_that_stops_gives_its_job_back(
     services: Services, upload: Upload_, runner: Callable[..., Runner]
 ) -> None:
-    number = upload()
+    number = upload(layout="umap")  # which takes seconds
     first = runner(lambda: local_executor(services.settings.home))
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:

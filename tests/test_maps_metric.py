@@ -102,7 +102,7 @@ def test_a_heavy_tail_raises_the_limit() -> None:
 def test_the_hysteresis_lets_go_of_healthy_rows_that_sit_close_to_their_limit() -> None:
     unseen = np.sort(np.random.default_rng(0).normal(37, 0.6, 400))
     alarm = limit(unseen, 0.99)
-    calibration = Calibration(alarm, 1.0, np.ones(1), unseen / alarm)
+    calibration = Calibration(alarm, 1.0, np.ones(1), unseen / alarm, 0.1, np.ones(1))
     rule = calibration.rule()
     leaves_alarm, leaves_warning = rule.hysteresis * rule.alarm, rule.hysteresis * rule.warning
     assert (calibration.unseen < leaves_alarm).mean() > 0.7
@@ -111,7 +111,8 @@ def test_the_hysteresis_lets_go_of_healthy_rows_that_sit_close_to_their_limit() 
 
 def test_wide_spread_keeps_the_plain_hysteresis() -> None:
     unseen = np.linspace(0.1, 1.0, 100)
-    assert Calibration(1.0, 1.0, np.ones(1), unseen).rule().hysteresis == 0.9
+    calibration = Calibration(1.0, 1.0, np.ones(1), unseen, 0.1, np.ones(1))
+    assert calibration.rule().hysteresis == 0.9
 
 
 def test_units_are_spreads_and_the_rule_is_told() -> None:

@@ -83,7 +83,9 @@ def layout(variances: list[float], limits: list[float]) -> MspcLayout:
 
 
 def evidence(lead: list[list[float]], squared: list[float]) -> Evidence:
-    return Evidence(np.array(lead), np.array(squared), np.ones(len(squared)))
+    return Evidence(
+        np.array(lead), np.array(squared), np.ones(len(squared)), np.zeros(len(squared))
+    )
 
 
 def test_limits_are_lines_through_the_origin_and_a_unit_is_a_factor_e() -> None:

@@ -42,9 +42,9 @@ LEASE = "ours"
 
 
 @pytest.fixture(scope="module")
-def distance() -> fitting.Made:
+def mspc() -> fitting.Made:
     """Another map of `BASELINE`, fitted once."""
-    fitted = maps.fit(BASELINE, layout="distance", features=FEATURES)
+    fitted = maps.fit(BASELINE, layout="mspc", features=FEATURES)
     return fitting.Made(fitted, 2.0, report_card.write(fitted))
 
 
@@ -53,11 +53,11 @@ def refit(
     services: Services,
     user: Identity,
     baseline_id: int,
-    distance: fitting.Made,
+    mspc: fitting.Made,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., None]:
-    """Asks for a refit as `distance` and does it, without fitting the same rows every time."""
-    monkeypatch.setattr(fitting, "make", lambda *_: distance)
+    """Asks for a refit as `mspc` and does it, without fitting the same rows every time."""
+    monkeypatch.setattr(fitting, "make", lambda *_: mspc)
 
     def do() -> None:
         ask(services, user, baseline_id)
@@ -76,7 +76,7 @@ def post(services: Services, user: Identity, baseline_id: int) -> Callable[..., 
     return send
 
 
-def ask(services: Services, who: Identity, baseline_id: int, layout: str = "distance") -> Any:
+def ask(services: Services, who: Identity, baseline_id: int, layout: str = "mspc") -> Any:
     with services.sessions.begin() as session:
         return refitting.ask(session, who, baseline_id, layout)
 
@@ -112,7 +112,7 @@ def test_a_baseline_stays_in_use_while_it_waits_to_be_refitted(
 ) -> None:
     state = ask(services, user, baseline_id)
     assert state == {
-        "map": "distance",
+        "map": "mspc",
         "status": "waiting",
         "progress": 0,
         "status_message": "Waiting to be fitted",
@@ -120,7 +120,7 @@ def test_a_baseline_stays_in_use_while_it_waits_to_be_refitted(
         "reason": None,
     }
     waiting = of(services, baseline_id)
-    assert (waiting.status, waiting.progress, waiting.layout) == ("completed", 100, "umap")
+    assert (waiting.status, waiting.progress, waiting.layout) == ("completed", 100, "distance")
     assert post(2)["last_seq"] == 2
 
 
@@ -130,17 +130,17 @@ def test_the_refit_that_is_under_way_is_given_again_and_no_other_is_taken(
     first = ask(services, user, baseline_id)
     assert ask(services, user, baseline_id) == first
     with pytest.raises(RefitUnderWay):
-        ask(services, user, baseline_id, "mspc")
-    with pytest.raises(RefitUnderWay):
         ask(services, user, baseline_id, "umap")
+    with pytest.raises(RefitUnderWay):
+        ask(services, user, baseline_id, "distance")
     assert count(services, Job) == 1
 
 
 def test_the_map_that_there_is_and_one_that_is_none_are_refused(
     services: Services, user: Identity, other: Identity, baseline_id: int
 ) -> None:
-    with pytest.raises(MapUnchanged, match="drawn as umap already"):
-        ask(services, user, baseline_id, "umap")
+    with pytest.raises(MapUnchanged, match="drawn as distance already"):
+        ask(services, user, baseline_id, "distance")
     with pytest.raises(UnknownLayout, match="umap, distance, mspc"):
         ask(services, user, baseline_id, "tsne")
     with pytest.raises(BaselineNotFound):
@@ -158,8 +158,8 @@ def test_of_two_that_ask_at_once_one_queues(
     services: Services, user: Identity, baseline_id: int
 ) -> None:
     with ThreadPoolExecutor(1) as pool, services.sessions() as session:
-        refitting.ask(session, user, baseline_id, "distance")
-        second = pool.submit(ask, services, user, baseline_id, "mspc")
+        refitting.ask(session, user, baseline_id, "mspc")
+        second = pool.submit(ask, services, user, baseline_id, "umap")
         wait_until_blocked(session)
         session.commit()
         with pytest.raises(RefitUnderWay):
@@ -207,7 +207,7 @@ def test_streams_go_on_in_a_new_epoch_and_stored_points_do_not_move(
     baseline_id: int,
     post: Callable[..., Any],
     refit: Callable[..., None],
-    distance: fitting.Made,
+    mspc: fitting.Made,
 ) -> None:
     rows = healthy(3, seed=5)
     post(3, rows)
@@ -223,7 +223,7 @@ def test_streams_go_on_in_a_new_epoch_and_stored_points_do_not_move(
         pinned = session.execute(select(Epoch.map_id, Epoch.ended_at).order_by(Epoch.epoch)).all()
         new = session.get_one(Baseline, baseline_id).map_id
     assert points[:3] == before
-    placed = distance.fitted.place(rows)
+    placed = mspc.fitted.place(rows)
     assert [point.x for point in points[3:]] == pytest.approx(placed.x.tolist(), rel=1e-6)
     assert [row.map_id for row in pinned] == [old, new]
     assert (pinned[0].ended_at is not None, pinned[1].ended_at) == (True, None)
@@ -237,7 +237,7 @@ def test_a_map_that_no_point_needs_goes_with_the_refit(
     with services.sessions() as session:
         assert session.scalars(select(Epoch.epoch).order_by(Epoch.epoch)).all() == [1, 2]
     assert post(1)["epoch"] == 2
-    change(services, update(Baseline).values(layout="mspc"))
+    change(services, update(Baseline).values(layout="umap"))
     refit()
     assert count(services, FittedMap) == 2
 
@@ -286,7 +286,7 @@ def test_the_same_sensitivity_means_another_limit_on_another_map(
     user: Identity,
     baseline_id: int,
     refit: Callable[..., None],
-    distance: fitting.Made,
+    mspc: fitting.Made,
 ) -> None:
     with services.sessions.begin() as session:
         streams.configure(session, user, baseline_id, "default", {"sensitivity_factor": 5})
@@ -294,10 +294,10 @@ def test_the_same_sensitivity_means_another_limit_on_another_map(
     refit()
     with services.sessions() as session:
         found = streams.find(session, user, baseline_id, "default")
-    limit = distance.fitted.limit_at(5.0)
+    limit = mspc.fitted.limit_at(5.0)
     assert (found.settings["sensitivity_factor"], found.settings["alarm_limit"]) == (5.0, limit)
     assert found.settings["cost"]["expected"] == pytest.approx(
-        distance.fitted.false_alarms(limit, 1.0).per_day
+        mspc.fitted.false_alarms(limit, 1.0).per_day
     )
 
 
@@ -305,7 +305,7 @@ def test_a_simulator_that_is_sending_goes_on_on_the_new_map(
     services: Services,
     user: Identity,
     baseline_id: int,
-    distance: fitting.Made,
+    mspc: fitting.Made,
     client: FlaskClient,
     tmp_path: Path,
 ) -> None:
@@ -324,7 +324,7 @@ def test_a_simulator_that_is_sending_goes_on_on_the_new_map(
             while count(services, Point) < 5 and time.monotonic() < deadline:
                 time.sleep(0.01)
             with services.sessions.begin() as session:
-                refitting.adopt(session, baseline_id, distance, NOW)
+                refitting.adopt(session, baseline_id, mspc, NOW)
             played = playing.result(30)
         finally:
             server.shutdown()
@@ -356,7 +356,7 @@ def test_a_refit_that_fails_leaves_the_old_map_in_force_and_says_so(
     ask(services, user, baseline_id)
     perform(services)
     after = of(services, baseline_id)
-    assert (after.status, after.layout, after.error_message) == ("completed", "umap", None)
+    assert (after.status, after.layout, after.error_message) == ("completed", "distance", None)
     assert (after.refit["status"], after.refit["error_message"]) == ("failed", "A map needs more.")
     assert post(1)["epoch"] == 1
     monkeypatch.undo()
@@ -385,9 +385,9 @@ def test_an_interrupted_refit_is_taken_up_again(
     change(services, update(Job).values(lease="a dead instance", lease_until=past, attempts=1))
     services.jobs.start()
     deadline = time.monotonic() + 60
-    while of(services, baseline_id).layout == "umap" and time.monotonic() < deadline:
+    while of(services, baseline_id).layout == "distance" and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert of(services, baseline_id).layout == "distance"
+    assert of(services, baseline_id).layout == "mspc"
 
 
 def test_one_that_lost_its_lease_adopts_nothing(
@@ -398,7 +398,7 @@ def test_one_that_lost_its_lease_adopts_nothing(
         job_id = session.scalars(select(Job.id)).one()
         session.execute(update(Job).values(lease="somebody else's"))
     work.perform(services.sessions, job_id, LEASE, services.limits)
-    assert (of(services, baseline_id).layout, count(services, FittedMap)) == ("umap", 1)
+    assert (of(services, baseline_id).layout, count(services, FittedMap)) == ("distance", 1)
     assert count(services, Job) == 1
 
 
@@ -406,12 +406,12 @@ def test_a_refit_whose_baseline_goes_meanwhile_ends_quietly(
     services: Services,
     user: Identity,
     baseline_id: int,
-    distance: fitting.Made,
+    mspc: fitting.Made,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def after_the_deletion(*_: Any) -> fitting.Made:
         change(services, delete(Baseline))
-        return distance
+        return mspc
 
     monkeypatch.setattr(fitting, "make", after_the_deletion)
     ask(services, user, baseline_id)
@@ -424,11 +424,11 @@ def test_a_batch_that_meets_a_refit_is_placed_on_the_new_map(
     user: Identity,
     baseline_id: int,
     post: Callable[..., Any],
-    distance: fitting.Made,
+    mspc: fitting.Made,
 ) -> None:
     rows = failing(2)
     with ThreadPoolExecutor(2) as pool, services.sessions() as session:
-        refitting.adopt(session, baseline_id, distance, NOW)
+        refitting.adopt(session, baseline_id, mspc, NOW)
         meeting = pool.submit(post, 2, rows)
         making = pool.submit(post, 2, rows, stream="a new one")
         wait_until_blocked(session)
@@ -436,7 +436,7 @@ def test_a_batch_that_meets_a_refit_is_placed_on_the_new_map(
         session.commit()
         answers = meeting.result(SECONDS), making.result(SECONDS)
     assert [answer["epoch"] for answer in answers] == [2, 1]
-    placed = distance.fitted.place(rows)
+    placed = mspc.fitted.place(rows)
     with services.sessions() as session:
         for row in session.execute(select(Point.x, Point.y).where(Point.seq == 1)):
             assert tuple(row) == pytest.approx((float(placed.x[0]), float(placed.y[0])), rel=1e-6)
@@ -444,11 +444,11 @@ def test_a_batch_that_meets_a_refit_is_placed_on_the_new_map(
 
 
 def test_a_refit_waits_for_a_reset_and_a_deletion_for_a_refit(
-    services: Services, user: Identity, baseline_id: int, distance: fitting.Made
+    services: Services, user: Identity, baseline_id: int, mspc: fitting.Made
 ) -> None:
     def adopt() -> None:
         with services.sessions.begin() as session:
-            refitting.adopt(session, baseline_id, distance, NOW)
+            refitting.adopt(session, baseline_id, mspc, NOW)
 
     def remove() -> None:
         with services.sessions.begin() as session:
@@ -463,7 +463,7 @@ def test_a_refit_waits_for_a_reset_and_a_deletion_for_a_refit(
             session.commit()
             meeting.result(SECONDS)
         with services.sessions() as session:
-            refitting.adopt(session, baseline_id, distance, NOW)
+            refitting.adopt(session, baseline_id, mspc, NOW)
             meeting = pool.submit(remove)
             wait_until_blocked(session)
             session.commit()
@@ -499,7 +499,7 @@ def test_maps_of_an_earlier_version_are_fitted_anew_at_the_start(
             break
         time.sleep(0.05)
     after = of(services, baseline_id)
-    assert (after.status, after.layout) == ("completed", "umap")
+    assert (after.status, after.layout) == ("completed", "distance")
     assert after.refit["reason"] == "The map was made by an earlier version of D'insight"
     with services.sessions() as session:
         assert session.scalars(select(FittedMap.format)).all() == [maps.FORMAT]
@@ -536,7 +536,7 @@ def test_until_then_it_is_said_to_try_again_and_nothing_is_stored(
         assert (told["sensitivity_factor"], told["false_alarms_per_day"]) == (3.0, None)
         with pytest.raises(MapBeingRefitted):
             report_card.read(session, user, baseline_id)
-    assert ask(services, user, baseline_id, "umap")["map"] == "umap"
+    assert ask(services, user, baseline_id, "distance")["map"] == "distance"
     assert count(services, Point) == 0
 
 
@@ -548,7 +548,7 @@ def test_a_failed_renewal_says_to_refit_or_upload_again(
     outdated: Callable[[int], None],
 ) -> None:
     outdated(maps.FORMAT - 1)
-    ask(services, user, baseline_id, "umap")
+    ask(services, user, baseline_id, "distance")
     with services.sessions.begin() as session:
         job_id = session.scalars(select(Job.id)).one()
         refitting.fail(session, job_id, baseline_id, "It broke.")

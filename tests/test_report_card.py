@@ -137,7 +137,7 @@ def test_the_card_is_read_with_its_map_and_streams(
         arrivals = [[0.0, 0], [10.0, 50]]
         session.execute(update(Stream).where(Stream.name == "night").values(arrivals=arrivals))
     data = api("GET", f"/dinsight/{baseline_id}/report").json["data"]
-    assert (data["baseline_id"], data["name"], data["map"]) == (baseline_id, "Pump 7", "umap")
+    assert (data["baseline_id"], data["name"], data["map"]) == (baseline_id, "Pump 7", "distance")
     assert (data["rows"], data["fit_seconds"], data["format"]) == (120, 1.0, maps.FORMAT)
     assert len(data["sha256"]) == 64
     assert data["fitted_at"].endswith("Z")

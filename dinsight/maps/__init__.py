@@ -6,9 +6,10 @@ from dinsight.maps.layouts import Guide
 from dinsight.maps.learning import fit, warm_up
 from dinsight.maps.levels import Level, LevelRule, LevelState, judge
 from dinsight.maps.model import FORMAT, Map, Placement, load, sha256
-from dinsight.maps.registry import LAYOUTS
+from dinsight.maps.registry import DEFAULT, LAYOUTS
 
 __all__ = [
+    "DEFAULT",
     "FORMAT",
     "LAYOUTS",
     "Band",

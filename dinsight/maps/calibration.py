@@ -25,16 +25,18 @@ WARNING_SHARE = 0.95
 # little: at 99 % it was over its limit in 11 % of FEMTO's unseen healthy rows, at 99.9 % in 3 %,
 # and the worn rows of every case stayed as far out.
 ISOLATED_SHARE = 0.999
-CALM_SHARE = 0.4  # below this share of unseen healthy scores a row stays among its neighbours
-FULL_SHARE = 0.6  # above this one its place says its score; see `frontier`
-LEAST_BLEND = 0.05
 LEAVE_SHARE = 0.75  # an alarm is left by three in four healthy rows, whatever the hysteresis
 HYSTERESIS, MOST_HYSTERESIS = 0.9, 0.99
 EVERY_BLOCK, THINNING, MOST_GROWTH = 3, 4, 0.2
 # Sensors that repeat each other have next to no residual, and noise of a tenth of their spread
-# would be called isolated (in 6 % of healthy Tennessee Eastman rows): residuals count from twice
-# what it gives, which changed no other figure.
-NOISE = 0.2
+# would be called isolated (in 6 % of healthy Tennessee Eastman rows): residuals count from two and
+# a half times what it gives. From twice, 1 % more of the worn rows are over the limit, and noise
+# moves a row on the map by a third more.
+NOISE = 0.25
+STEP = 0.1  # of each feature's spread: the noise that slack is counted in
+# Where noise hardly moves the score, as in wide data, steps are made longer, so that this share of
+# unseen healthy rows has more than so many steps to the limit, and the others are on their way.
+NEAR_SHARE, NEAR_STEPS, MOST_NEAR = 0.95, 8.0, 0.97
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class Calibration:
 
     `alarm` is the whitened distance and `isolated` the isolation that are score 1, `spread` (p,)
     what the residuals of unseen healthy rows spread over, `unseen` (u,) their scores in the order
-    of time.
+    of time; `step` and `alone_steps` (p + c,) how much of its limit a noise of a tenth of each
+    feature's spread moves either evidence.
 
     >>> z = np.random.default_rng(0).standard_normal((200, 3))
     >>> z -= z.mean(axis=0)
@@ -58,6 +61,8 @@ class Calibration:
     isolated: float
     spread: Floats
     unseen: Floats
+    step: float
+    alone_steps: Floats
 
     @classmethod
     def fit(cls, metric: Metric, moving: Floats, still: Floats, product: Floats) -> Calibration:
@@ -73,20 +78,38 @@ class Calibration:
         residuals *= np.float32(_growth(_lengths(residuals[sample]), _lengths(fewer[1])))
         del fewer
         spread = np.sqrt(np.einsum("ij,ij->j", residuals, residuals) / len(residuals))
-        spread = np.maximum(spread, NOISE * metric.reach_of_noise())
+        reach = metric.reach_of_noise()
+        spread = np.maximum(spread, NOISE * reach)
         alone = _isolations(residuals, still, spread)
         alarm, isolated = limit(distances, ALARM_SHARE), limit(alone, ISOLATED_SHARE)
         scores = np.maximum(distances / alarm, alone / isolated)
         joint = limit(scores, ALARM_SHARE)
-        return cls(alarm * joint, isolated * joint, spread, scores / joint)
+        alarm, isolated, unseen = alarm * joint, isolated * joint, scores / joint
+        least = (1.0 - min(float(np.quantile(unseen, NEAR_SHARE)), MOST_NEAR)) / NEAR_STEPS
+        step = STEP * float(np.sqrt(metric.own_precision().mean())) / alarm
+        own = np.append(_noise(reach / spread, isolated), np.zeros(still.shape[1]))
+        return cls(alarm, isolated, spread, unseen, max(step, least), np.maximum(own, least))
 
     def whole(self, measured: Measured) -> Floats:
         """The distance over all features, in units of its limit, shape (m,)."""
         return measured.distance / self.alarm
 
     def alone(self, measured: Measured, still: Floats) -> Floats:
-        """The isolation of the most isolated feature, in units of its limit, shape (m,)."""
+        """The isolation of each feature, in units of its limit, shape (m, p + c)."""
         return isolation(measured.residual, still, self.spread) / self.isolated
+
+    def judge(self, measured: Measured, still: Floats) -> tuple[Floats, Floats]:
+        """Score (m,), the larger of both evidences, and slack (m,), the smaller number of steps.
+
+        A row at its limit has no slack; it has as many steps of it as a noise of a tenth of each
+        feature's spread, times that number, would typically use up.
+        """
+        whole, alone = self.whole(measured), self.alone(measured, still)
+        score = np.maximum(whole, alone.max(axis=1))
+        alone -= 1.0
+        alone /= self.alone_steps
+        slack = np.minimum((1.0 - whole) / self.step, -alone.max(axis=1))
+        return score, np.maximum(slack, 0.0)
 
     def rule(self) -> LevelRule:
         """Limits and hysteresis of the levels, in scores.
@@ -99,12 +122,6 @@ class Calibration:
         hysteresis = min(max(HYSTERESIS, usual / warning), MOST_HYSTERESIS)
         return LevelRule(warning=warning, hysteresis=hysteresis)
 
-    def blend(self) -> tuple[float, float]:
-        """The scores between which a place turns from its neighbours' to its score's."""
-        full = min(float(np.quantile(self.unseen, FULL_SHARE)), 1.0 - LEAST_BLEND)
-        calm = min(float(np.quantile(self.unseen, CALM_SHARE)), full - LEAST_BLEND)
-        return max(calm, 0.0), full
-
     def arrays(self) -> dict[str, Any]:
         """What is stored of it."""
         return {
@@ -112,6 +129,8 @@ class Calibration:
             "calibration_isolated": np.float64(self.isolated),
             "calibration_spread": self.spread,
             "calibration_unseen": self.unseen,
+            "calibration_step": np.float64(self.step),
+            "calibration_alone_steps": self.alone_steps,
         }
 
     @classmethod
@@ -121,7 +140,19 @@ class Calibration:
             float(stored["calibration_isolated"]),
             stored["calibration_spread"],
             stored["calibration_unseen"],
+            float(stored["calibration_step"]),
+            stored["calibration_alone_steps"],
         )
+
+
+def _noise(reach: Floats, isolated: float) -> Floats:
+    """How far a step of noise moves the isolation of each feature, in units of its limit, (p,).
+
+    `reach` (p,) is what unit noise makes of each residual, in its spreads. It moves the feature
+    itself and, with few of them, the rest of its row that it is held against.
+    """
+    rest = np.sqrt((reach * reach).mean() / max(len(reach) - 1, 1))
+    return np.asarray(STEP * np.sqrt((reach / isolated) ** 2 + rest * rest))
 
 
 def limit(values: Floats, share: float) -> float:
@@ -211,10 +242,10 @@ def _product_without(
 
 
 def _isolations(residuals: NDArray[np.float32], still: Floats, spread: Floats) -> Floats:
-    """`isolation` of all rows, a block at a time: memory."""
+    """The most isolated feature of all rows, a block at a time: memory."""
     return np.concatenate(
         [
-            isolation(residuals[block].astype(np.float64), still[block], spread)
+            isolation(residuals[block].astype(np.float64), still[block], spread).max(axis=1)
             for block in held_out_blocks(len(residuals))
         ]
     )

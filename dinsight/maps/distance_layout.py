@@ -78,18 +78,15 @@ class DistanceLayout:
     Distances are those along the ten leading directions: the length outside them as one more
     coordinate changed neither stress nor trustworthiness (within .006 on the public cases and
     their first halves, but for one half that it made .025 worse).
-
-    `centre` (2,) and `spread` turn SMACOF's units into the map's.
     """
 
     name: ClassVar[str] = "distance"
 
-    def __init__(self, rows: Majorisation, outward: Outward, centre: Floats, spread: float) -> None:
+    def __init__(self, rows: Majorisation, outward: Outward) -> None:
         self._rows, self._outward = rows, outward
-        self._centre, self._spread = centre, spread
 
     @classmethod
-    def fit(cls, evidence: Evidence, blend: tuple[float, float]) -> DistanceLayout:
+    def fit(cls, evidence: Evidence) -> DistanceLayout:
         """Lay out baseline rows, all different."""
         drawn = evidence.lead[spread_out(len(evidence.lead), DRAWN)]
         start = np.zeros((len(drawn), 2))
@@ -98,20 +95,15 @@ class DistanceLayout:
         plane = np.asarray(np.linalg.lstsq(drawn, places, rcond=None)[0], dtype=np.float64)
         anchors = spread_out(len(drawn), ANCHORS)
         rows = Majorisation(drawn[anchors], places[anchors], plane)
-        found = _in_tiles(rows, evidence.lead)
-        centre, spread = robust_units(found)
-        outward = Outward.fit(evidence.lead, (found - centre) / spread, blend)
-        return cls(rows, outward, centre, spread)
+        return cls(rows, Outward.fit(evidence, _in_tiles(rows, evidence.lead)))
 
     def baseline(self, evidence: Evidence) -> Floats:
-        """Baseline rows where a new row like them would be, before any push."""
-        return (_in_tiles(self._rows, evidence.lead) - self._centre) / self._spread
+        """Baseline rows where a new row like them would be."""
+        return self._outward.place(_in_tiles(self._rows, evidence.lead), evidence)
 
     def place(self, evidence: Evidence) -> Floats:
-        """By stress for the calm half of scores, the frontier for the others."""
-        rows = grid(evidence.lead)
-        inside = (self._rows.place(rows) - self._centre) / self._spread
-        return self._outward.place(inside, rows, evidence.score)
+        """From where stress puts them, outward with their scores."""
+        return self._outward.place(self._rows.place(grid(evidence.lead)), evidence)
 
     def guides(self) -> tuple[Guide, ...]:
         """None: only the distances mean something here."""
@@ -123,8 +115,6 @@ class DistanceLayout:
             "distance_anchors": self._rows.anchors,
             "distance_places": self._rows.places,
             "distance_plane": self._rows.plane,
-            "distance_centre": self._centre,
-            "distance_spread": np.float64(self._spread),
             **self._outward.arrays(),
         }
 
@@ -133,12 +123,7 @@ class DistanceLayout:
         rows = Majorisation(
             stored["distance_anchors"], stored["distance_places"], stored["distance_plane"]
         )
-        return cls(
-            rows,
-            Outward.from_arrays(stored),
-            stored["distance_centre"],
-            float(stored["distance_spread"]),
-        )
+        return cls(rows, Outward.from_arrays(stored))
 
 
 def _in_tiles(rows: Majorisation, lead: Floats) -> Floats:

@@ -13,11 +13,10 @@ from dinsight.maps.exact import Floats, log
 NEAREST = 10  # the distance from the cloud is the mean distance to this many of its points
 ANGLES, RADII = 128, 192
 REACH = 4.0  # the table ends this far outside the limit; beyond, a circle is a good contour
-LEVELS = 48
-OUTWARD = 2.0  # map units for each factor e of the score beyond the limit
-USUAL, EDGE = 0.5, 0.999  # shares of the cloud's points: where the frontier starts and the limit is
-CIRCLE_SHARE, CIRCLE_MARGIN = 0.99, 1.1  # no row beyond the limit is drawn inside this circle
-EARLY = 0.85  # of the limit's radius: how far out the frontier begins, as far as it is a circle's
+LEVELS = 24
+OUTWARD = 2.0  # units of the drawing for each factor e of the score beyond the limit
+EDGE = 0.999  # the share of the cloud's points that are no further from the others than the limit
+CIRCLE_SHARE, CIRCLE_MARGIN = 0.99, 1.05  # no row beyond the limit is drawn inside this circle
 
 
 @dataclass(frozen=True)
@@ -30,32 +29,27 @@ class Frontier:
     so it is seen to leave where the cloud is round, and where it is long or in islands. From there
     it goes outward with the logarithm of the score, so that a score of 1e38 is still on the paper.
 
-    Below the limit the radius is halfway between the contour's, which orders places by their
-    score, and a fixed share of the limit's. Within the cloud the contours alone are ragged: a
-    small change of the score would be a leap (in a trial on Tennessee Eastman with 0.1 sigma of
-    noise 38 of 26,880 rows moved more than .3 widths of the cloud; with this and the later turn of
-    `outward` 12 did, and the AUROC of the planar distance went from .901 to .896).
-
-    `levels` (l,) are distances, ascending; `radii` (a, l) the outermost radius at which each is
-    reached, for directions at equal steps of the pseudo-angle below; `circle` that circle's radius.
+    `centre` (2,) is the cloud's median; `levels` (l,) are distances, ascending; `radii` (a, l) the
+    outermost radius about the centre at which each is reached, for directions at equal steps of the
+    pseudo-angle below; `circle` that circle's radius.
     """
 
+    centre: Floats
     levels: Floats
     radii: Floats
     circle: float
 
     @classmethod
     def fit(cls, cloud: Floats) -> Frontier:
-        """Trace the contours of a cloud (n, 2) that is centred on zero."""
+        """Trace the contours of a cloud (n, 2)."""
         from scipy.spatial import cKDTree
 
+        centre = np.asarray(np.median(cloud, axis=0))
+        cloud = cloud - centre
+        lengths = np.sqrt((cloud**2).sum(axis=1))
         tree = cKDTree(cloud)
         near = np.arange(1, min(NEAREST, len(cloud)) + 1)
-        own = tree.query(cloud, near)[0].mean(axis=1)
-        start, edge = np.quantile(own, [USUAL, EDGE]).tolist()
-        edge = max(edge, start * (1 + 1e-6))
-        lengths = np.sqrt((cloud**2).sum(axis=1))
-        circle = CIRCLE_MARGIN * float(np.quantile(lengths, CIRCLE_SHARE))
+        edge = float(np.quantile(tree.query(cloud, near)[0].mean(axis=1), EDGE))
         most = float(lengths.max()) + edge + REACH
         radii = np.linspace(0.0, most, RADII)
         places = (
@@ -65,26 +59,35 @@ class Frontier:
         away = tree.query(places.reshape(-1, 2), near)[0].mean(axis=1).reshape(ANGLES, RADII)
         # Seen from outside, the first time a distance is met: monotone along each direction.
         away = np.minimum.accumulate(away[:, ::-1], axis=1)[:, ::-1]
-        levels = np.concatenate(
-            [np.linspace(start, edge, LEVELS // 2), edge + np.geomspace(0.01, REACH, LEVELS // 2)]
+        levels = np.concatenate([[edge], edge + np.geomspace(0.01, REACH, LEVELS - 1)])
+        return cls(
+            centre,
+            levels,
+            np.stack([_outermost(line, radii, levels) for line in away]),
+            CIRCLE_MARGIN * float(np.quantile(lengths, CIRCLE_SHARE)),
         )
-        return cls(levels, np.stack([_outermost(line, radii, levels) for line in away]), circle)
 
-    def radius(self, turn: Floats, scores: Floats, full: float) -> Floats:
-        """Radius (m,) of scores (m,) in the directions of pseudo-angles (m,).
+    def surrounds(self, cloud: Floats) -> bool:
+        """Whether all of it is outside the circle about a cloud's median that holds 99 % of it."""
+        centre = np.median(cloud, axis=0)
+        radius = np.quantile(np.sqrt(((cloud - centre) ** 2).sum(axis=1)), CIRCLE_SHARE)
+        aside = np.sqrt(((centre - self.centre) ** 2).sum())
+        return bool(self.circle > radius + aside)
 
-        Continuous, and never falling as the score rises above `full`.
-        """
-        start, edge = self.levels[0], self.levels[LEVELS // 2 - 1]
-        within = np.minimum(np.maximum((scores - full) / (1.0 - full), 0.0), 1.0)
-        beyond = np.zeros(len(scores))
+    def beyond(self, scores: Floats) -> Floats:
+        """How much further out than a row at its limit scores (m,) are drawn; (m,), 0 below it."""
         if (scores > 1.0).any():  # log(1) is exactly 0, so that a calm batch may skip it
-            beyond += OUTWARD * log(np.maximum(scores, 1.0))
-        levels = np.concatenate([edge + beyond, start + within * (edge - start)])
-        outer, contour = self._contour(np.concatenate([turn, turn]), levels).reshape(2, -1)
-        limit = np.maximum(outer, self.circle + beyond)
-        early = (1.0 - within) * contour + within * limit
-        return np.asarray(0.5 * (early + (EARLY + (1.0 - EARLY) * within) * limit))
+            return OUTWARD * log(np.maximum(scores, 1.0))
+        return np.zeros(len(scores))
+
+    def place(self, direction: Floats, beyond: Floats) -> Floats:
+        """Places (m, 2) in unit directions (m, 2) of rows that are `beyond` (m,) the limit.
+
+        Continuous, and further out with `beyond`.
+        """
+        contour = self._contour(pseudo_angle(direction), self.levels[0] + beyond)
+        radius = np.maximum(contour, self.circle + beyond)
+        return np.asarray(self.centre + radius[:, None] * direction)
 
     def _contour(self, turn: Floats, distance: Floats) -> Floats:
         """Radius (m,) at which pseudo-angles (m,) have a distance (m,) from the cloud."""
@@ -107,6 +110,7 @@ class Frontier:
     def arrays(self) -> dict[str, Any]:
         """What is stored of it."""
         return {
+            "frontier_centre": self.centre,
             "frontier_levels": self.levels,
             "frontier_radii": self.radii,
             "frontier_circle": np.float64(self.circle),
@@ -115,7 +119,10 @@ class Frontier:
     @classmethod
     def from_arrays(cls, stored: dict[str, NDArray[Any]]) -> Frontier:
         return cls(
-            stored["frontier_levels"], stored["frontier_radii"], float(stored["frontier_circle"])
+            stored["frontier_centre"],
+            stored["frontier_levels"],
+            stored["frontier_radii"],
+            float(stored["frontier_circle"]),
         )
 
 

@@ -19,12 +19,14 @@ class Evidence:
     """What a layout is fitted to and places by.
 
     `lead` (m, q) coordinates along the leading directions in scaled units, `squared` (m,) the
-    squared length of the whole scaled row, `score` (m,) distance in units of its alarm limit.
+    squared length of the whole scaled row, `score` (m,) distance in units of its alarm limit,
+    `slack` (m,) what is left to that limit, in steps of noise (see `Calibration`), 0 beyond it.
     """
 
     lead: Floats
     squared: Floats
     score: Floats
+    slack: Floats
 
 
 @dataclass(frozen=True)

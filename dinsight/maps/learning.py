@@ -15,7 +15,7 @@ from dinsight.maps.identity import Identity
 from dinsight.maps.layouts import Evidence, Progress
 from dinsight.maps.metric import Metric, Spectrum, smaller_product
 from dinsight.maps.model import TILE, Map, measure
-from dinsight.maps.registry import FIT, LAYOUTS
+from dinsight.maps.registry import DEFAULT, FIT, LAYOUTS
 from dinsight.maps.scaling import Scaling
 
 LEAST_ROWS = 5
@@ -26,7 +26,7 @@ MOST_ROWS, MOST_ROWS_WIDE = 20_000, 2_000
 
 def fit(
     values: NDArray[Any],
-    layout: str = "umap",
+    layout: str = DEFAULT,
     *,
     features: Sequence[str] | None = None,
     progress: Progress | None = None,
@@ -73,7 +73,7 @@ def _fit(rows: Floats32, layout: str, features: tuple[str, ...], tell: Progress)
     del still
     evidence = _measure_all(scaling, metric, calibration, different)
     tell(50, "Drawing the map")
-    plane = FIT[layout](evidence, calibration, sample, product)
+    plane = FIT[layout](evidence, sample, product)
     places = as_float32(plane.baseline(evidence))
     tell(100, "Fitted")
     return Map(
@@ -103,6 +103,7 @@ def _measure_all(
         np.concatenate([tile.lead for tile in tiles]),
         np.concatenate([tile.squared for tile in tiles]),
         np.concatenate([tile.score for tile in tiles]),
+        np.concatenate([tile.slack for tile in tiles]),
     )
 
 
@@ -127,6 +128,6 @@ def _numbered(columns: int) -> tuple[str, ...]:
     return tuple(f"column_{number}" for number in range(columns))
 
 
-def warm_up() -> None:
-    """Compile what `fit` needs (numba), on a tiny data set."""
-    fit(np.random.default_rng(0).standard_normal((40, 6)).astype(np.float32))
+def warm_up(layout: str = DEFAULT) -> None:
+    """Fit a tiny data set, so that what a fit loads and compiles is there before the first."""
+    fit(np.random.default_rng(0).standard_normal((40, 6)).astype(np.float32), layout)

@@ -22,7 +22,7 @@ from dinsight.maps.metric import Metric
 from dinsight.maps.registry import LOAD
 from dinsight.maps.scaling import Scaling
 
-FORMAT = 2
+FORMAT = 3
 RULE = ("warning", "alarm", "persistence", "hysteresis")
 TILE = 256  # rows placed at a time: what fits in the processor's cache, and bounds memory
 
@@ -83,7 +83,7 @@ class Map:
         moving, still = self.scaling.apply(values)
         measured = self.metric.measure(moving, still)
         whole = float(self.calibration.whole(measured)[0])
-        alone = float(self.calibration.alone(measured, still)[0])
+        alone = float(self.calibration.alone(measured, still).max())
         return explain(self.scaling, self.metric, values[0], (whole, alone))
 
     def nearest(self, row: NDArray[Any], count: int = 1) -> NDArray[np.int64]:
@@ -143,8 +143,8 @@ def measure(scaling: Scaling, metric: Metric, calibration: Calibration, rows: Fl
     """What a layout needs to know of rows (m, d)."""
     moving, still = scaling.apply(rows)
     measured = metric.measure(moving, still)
-    score = np.maximum(calibration.whole(measured), calibration.alone(measured, still))
-    return Evidence(measured.lead, measured.squared, score)
+    score, slack = calibration.judge(measured, still)
+    return Evidence(measured.lead, measured.squared, score, slack)
 
 
 def load(payload: bytes) -> Map:

@@ -7,18 +7,17 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from dinsight.maps.calibration import Calibration
 from dinsight.maps.distance_layout import DistanceLayout
 from dinsight.maps.exact import Floats
 from dinsight.maps.layouts import Evidence, Layout
 from dinsight.maps.mspc_layout import MspcLayout
 from dinsight.maps.umap_layout import UmapLayout
 
-# From the evidence and calibration, the scaled rows that the metric learnt from, and their product.
-FIT: dict[str, Callable[[Evidence, Calibration, Floats, Floats], Layout]] = {
-    UmapLayout.name: lambda known, limits, *_: UmapLayout.fit(known, limits.blend()),
-    DistanceLayout.name: lambda known, limits, *_: DistanceLayout.fit(known, limits.blend()),
-    MspcLayout.name: lambda known, _, rows, product: MspcLayout.fit(known, rows, product),
+# From the evidence, the scaled rows that the metric learnt from, and their product.
+FIT: dict[str, Callable[[Evidence, Floats, Floats], Layout]] = {
+    UmapLayout.name: lambda known, *_: UmapLayout.fit(known),
+    DistanceLayout.name: lambda known, *_: DistanceLayout.fit(known),
+    MspcLayout.name: MspcLayout.fit,
 }
 LOAD: dict[str, Callable[[dict[str, NDArray[Any]]], Layout]] = {
     UmapLayout.name: UmapLayout.from_arrays,
@@ -26,3 +25,4 @@ LOAD: dict[str, Callable[[dict[str, NDArray[Any]]], Layout]] = {
     MspcLayout.name: MspcLayout.from_arrays,
 }
 LAYOUTS: tuple[str, ...] = tuple(FIT)
+DEFAULT = DistanceLayout.name  # what `make bench-map` finds best, see benchmarks/MAP.md

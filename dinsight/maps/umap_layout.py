@@ -38,25 +38,19 @@ class UmapLayout:
         self._neighbours, self._outward = neighbours, outward
 
     @classmethod
-    def fit(cls, evidence: Evidence, blend: tuple[float, float]) -> UmapLayout:
+    def fit(cls, evidence: Evidence) -> UmapLayout:
         """Lay out baseline rows, all different, at least 3; above 5,000 an even selection."""
         landmarks = evidence.lead[spread_out(len(evidence.lead), MOST_LANDMARKS)]
-        places = in_robust_units(with_islands_near(in_robust_units(draw(landmarks))))
-        return cls(Neighbours(landmarks, places), Outward.fit(landmarks, places, blend))
+        neighbours = Neighbours(landmarks, with_islands_near(in_robust_units(draw(landmarks))))
+        return cls(neighbours, Outward.fit(evidence, _drawn(neighbours, evidence)))
 
     def baseline(self, evidence: Evidence) -> Floats:
-        """Landmarks where UMAP drew them, the rows between them among their neighbours."""
-        places = np.empty((len(evidence.lead), 2))
-        for start in range(0, len(places), TILE):
-            tile = slice(start, start + TILE)
-            places[tile] = self._neighbours.mean(grid(evidence.lead[tile]))
-        places[spread_out(len(places), MOST_LANDMARKS)] = self._neighbours.places
-        return places
+        """From where UMAP drew them; the rows between its landmarks from among their neighbours."""
+        return self._outward.place(_drawn(self._neighbours, evidence), evidence)
 
     def place(self, evidence: Evidence) -> Floats:
-        """Neighbours' mean for the calm half of scores, the frontier for the others."""
-        rows = grid(evidence.lead)
-        return self._outward.place(self._neighbours.mean(rows), rows, evidence.score)
+        """From among their neighbours, outward with their scores."""
+        return self._outward.place(self._neighbours.mean(grid(evidence.lead)), evidence)
 
     def guides(self) -> tuple[Guide, ...]:
         """None: a direction on this map has no meaning of its own."""
@@ -76,6 +70,16 @@ class UmapLayout:
             Neighbours(stored["umap_landmarks"], stored["umap_places"]),
             Outward.from_arrays(stored),
         )
+
+
+def _drawn(neighbours: Neighbours, evidence: Evidence) -> Floats:
+    """Where the baseline rows themselves are drawn, (n, 2)."""
+    places = np.empty((len(evidence.lead), 2))
+    for start in range(0, len(places), TILE):
+        tile = slice(start, start + TILE)
+        places[tile] = neighbours.mean(grid(evidence.lead[tile]))
+    places[spread_out(len(places), MOST_LANDMARKS)] = neighbours.places
+    return places
 
 
 def with_islands_near(places: Floats) -> Floats:
