@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             suite.measure_reference_rows()
         suite.measure_rows()
     about = report.opening(datetime.now(UTC), busy, [ABOUT, _took(started)])
-    shown = tables.all_tables(suite.results, maps.LAYOUTS[0])
+    shown = tables.all_tables(suite.results, maps.DEFAULT)
     report.show(HEADING, about, shown)
     output = options.output or (HERE / "MAP.md" if options.whole else None)
     if output:

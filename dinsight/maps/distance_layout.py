@@ -86,8 +86,8 @@ class DistanceLayout:
         self._rows, self._outward = rows, outward
 
     @classmethod
-    def fit(cls, evidence: Evidence) -> DistanceLayout:
-        """Lay out baseline rows, all different."""
+    def fit(cls, evidence: Evidence) -> tuple[DistanceLayout, Floats]:
+        """The layout of baseline rows, all different, and their places (n, 2) on it."""
         drawn = evidence.lead[spread_out(len(evidence.lead), DRAWN)]
         start = np.zeros((len(drawn), 2))
         start[:, : drawn.shape[1]] = drawn[:, :2]
@@ -95,11 +95,8 @@ class DistanceLayout:
         plane = np.asarray(np.linalg.lstsq(drawn, places, rcond=None)[0], dtype=np.float64)
         anchors = spread_out(len(drawn), ANCHORS)
         rows = Majorisation(drawn[anchors], places[anchors], plane)
-        return cls(rows, Outward.fit(evidence, _in_tiles(rows, evidence.lead)))
-
-    def baseline(self, evidence: Evidence) -> Floats:
-        """Baseline rows where a new row like them would be."""
-        return self._outward.place(_in_tiles(self._rows, evidence.lead), evidence)
+        outward, found = Outward.fit(evidence, _in_tiles(rows, evidence.lead))
+        return cls(rows, outward), found
 
     def place(self, evidence: Evidence) -> Floats:
         """From where stress puts them, outward with their scores."""

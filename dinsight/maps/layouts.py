@@ -47,9 +47,6 @@ class Layout(Protocol):
 
     name: ClassVar[str]
 
-    def baseline(self, evidence: Evidence) -> Floats:
-        """The places (n, 2) of the baseline rows that it was fitted to."""
-
     def place(self, evidence: Evidence) -> Floats:
         """The places (m, 2) of new rows; elementwise or exact arithmetic only (see `exact`)."""
 

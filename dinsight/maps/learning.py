@@ -73,8 +73,8 @@ def _fit(rows: Floats32, layout: str, features: tuple[str, ...], tell: Progress)
     del still
     evidence = _measure_all(scaling, metric, calibration, different)
     tell(50, "Drawing the map")
-    plane = FIT[layout](evidence, sample, product)
-    places = as_float32(plane.baseline(evidence))
+    plane, drawn = FIT[layout](evidence, sample, product)
+    places = as_float32(drawn)
     tell(100, "Fitted")
     return Map(
         layout=layout,

@@ -38,10 +38,11 @@ class MspcLayout:
         self._variances, self._limits = variances, limits
 
     @classmethod
-    def fit(cls, evidence: Evidence, scaled: Floats, product: Floats) -> MspcLayout:
+    def fit(cls, evidence: Evidence, scaled: Floats, product: Floats) -> tuple[MspcLayout, Floats]:
         """Limits from scaled baseline rows (n', d) in the order of time, at least 3.
 
-        `product` is their `smaller_product`; `evidence` is of all baseline rows.
+        `product` is their `smaller_product`; `evidence` is of all baseline rows, whose places
+        (n, 2) come with the layout.
         """
         variances = np.einsum("ij,ij->j", evidence.lead, evidence.lead) / (len(evidence.lead) - 1)
         most = max(len(scaled) // ROWS_A_COMPONENT, 1)
@@ -50,11 +51,8 @@ class MspcLayout:
         unseen = held_out_statistics(scaled, product, components, blocks)
         least = 1e-9 * float(evidence.squared.mean())  # where nothing at all is left over
         limits = [max(limit(figure, ALARM_SHARE), least) for figure in unseen]
-        return cls(variances[:components], np.array(limits))
-
-    def baseline(self, evidence: Evidence) -> Floats:
-        """Baseline rows (n, 2) by the same arithmetic as new ones."""
-        return self.place(evidence)
+        layout = cls(variances[:components], np.array(limits))
+        return layout, layout.place(evidence)
 
     def place(self, evidence: Evidence) -> Floats:
         """Rows (m, 2) at their T² and SPE: nothing else enters, not even the score."""

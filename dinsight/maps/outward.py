@@ -70,8 +70,8 @@ class Outward:
     frontier: Frontier
 
     @classmethod
-    def fit(cls, evidence: Evidence, places: Floats) -> Outward:
-        """For baseline rows that were drawn at places (n, 2), in any units."""
+    def fit(cls, evidence: Evidence, places: Floats) -> tuple[Outward, Floats]:
+        """For baseline rows drawn at places (n, 2), in any units; with where it places them."""
         centre = robust_units(places)[0]
         drawn = Units(centre, Units.of((places - centre) * _stretch(evidence.score)).spread)
         cloud = drawn.apply(places) * _stretch(evidence.score)
@@ -84,7 +84,8 @@ class Outward:
             if frontier.surrounds(cloud):
                 break
             frontier = Frontier.fit(cloud)
-        return cls(drawn, Units.of(cloud), leaning, frontier)
+        shown = Units.of(cloud)
+        return cls(drawn, shown, leaning, frontier), shown.apply(cloud)
 
     def place(self, places: Floats, evidence: Evidence) -> Floats:
         """From places (m, 2) among the drawn baseline to those on the map, (m, 2)."""

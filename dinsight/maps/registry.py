@@ -13,8 +13,9 @@ from dinsight.maps.layouts import Evidence, Layout
 from dinsight.maps.mspc_layout import MspcLayout
 from dinsight.maps.umap_layout import UmapLayout
 
-# From the evidence, the scaled rows that the metric learnt from, and their product.
-FIT: dict[str, Callable[[Evidence, Floats, Floats], Layout]] = {
+# From the evidence, the scaled rows that the metric learnt from, and their product: the layout
+# and the places of the baseline rows.
+FIT: dict[str, Callable[[Evidence, Floats, Floats], tuple[Layout, Floats]]] = {
     UmapLayout.name: lambda known, *_: UmapLayout.fit(known),
     DistanceLayout.name: lambda known, *_: DistanceLayout.fit(known),
     MspcLayout.name: MspcLayout.fit,

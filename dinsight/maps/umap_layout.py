@@ -38,15 +38,15 @@ class UmapLayout:
         self._neighbours, self._outward = neighbours, outward
 
     @classmethod
-    def fit(cls, evidence: Evidence) -> UmapLayout:
-        """Lay out baseline rows, all different, at least 3; above 5,000 an even selection."""
+    def fit(cls, evidence: Evidence) -> tuple[UmapLayout, Floats]:
+        """The layout of baseline rows, all different, at least 3, and their places (n, 2) on it.
+
+        Above 5,000 UMAP draws an even selection, and the others start among their neighbours.
+        """
         landmarks = evidence.lead[spread_out(len(evidence.lead), MOST_LANDMARKS)]
         neighbours = Neighbours(landmarks, with_islands_near(in_robust_units(draw(landmarks))))
-        return cls(neighbours, Outward.fit(evidence, _drawn(neighbours, evidence)))
-
-    def baseline(self, evidence: Evidence) -> Floats:
-        """From where UMAP drew them; the rows between its landmarks from among their neighbours."""
-        return self._outward.place(_drawn(self._neighbours, evidence), evidence)
+        outward, places = Outward.fit(evidence, _drawn(neighbours, evidence))
+        return cls(neighbours, outward), places
 
     def place(self, evidence: Evidence) -> Floats:
         """From among their neighbours, outward with their scores."""
