@@ -6,6 +6,7 @@ import itertools
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from scipy.stats import spearmanr
 
 from dinsight import maps
 from dinsight.maps import umap_layout
+from dinsight.maps.identity import Identity
 from tests.machines import (
     BASELINE,
     ROWS,
@@ -151,6 +153,17 @@ def test_a_baseline_row_sent_back_lands_on_its_own_point(fitted: maps.Map) -> No
     found = fitted.place(BASELINE)
     assert places(found).tobytes() == fitted.coordinates.tobytes()
     assert found.score.tobytes() == fitted.scores.tobytes()
+
+
+@pytest.mark.parametrize("layout", ["distance", "mspc"])
+def test_a_baseline_row_is_placed_as_if_it_were_new(layout: str) -> None:
+    """Also where the frontier does not settle, as some of the baseline are over their limit."""
+    rows = machine(200, 1, width=6)
+    rows[::100] += 8 * (np.arange(6) == 2)
+    fitted = maps.fit(rows, layout)
+    assert (fitted.scores > 1).mean() >= 0.01
+    stranger = replace(fitted, identity=Identity({}, fitted.identity.of_row))
+    assert stored(stranger.place(rows)) == stored(fitted.place(rows))
 
 
 def test_duplicate_rows_share_a_place(fitted: maps.Map) -> None:

@@ -84,6 +84,8 @@ class Outward:
             if frontier.surrounds(cloud):
                 break
             frontier = Frontier.fit(cloud)
+        else:
+            cloud = cls(drawn, as_is, leaning, frontier).place(places, evidence)
         shown = Units.of(cloud)
         return cls(drawn, shown, leaning, frontier), shown.apply(cloud)
 
