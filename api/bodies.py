@@ -13,6 +13,7 @@ from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 MOST_WITHOUT_FILE = 4 * 1024 * 1024  # bytes: such a body is held in memory, whoever sends it
+SMALL = 1024 * 1024  # bytes
 PLAIN = {"", "identity"}
 
 
@@ -60,6 +61,12 @@ class Blueprint(flask_smorest.Blueprint):
     """flask-smorest's, with our JSON."""
 
     ARGUMENTS_PARSER = JsonParser()
+
+
+def is_small() -> bool:
+    """Whether this request says that its body is a small one, which costs next to nothing."""
+    length = request.content_length
+    return length is not None and length <= SMALL
 
 
 def check() -> None:

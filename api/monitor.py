@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flask import Response, request
+from flask import Response, g, request
 from sqlalchemy.orm import Session
 
+from api import bodies, security
 from api.answers import dumps, plain, success
 from api.baselines import ID
 from api.bodies import Blueprint
@@ -23,23 +24,17 @@ blueprint = Blueprint("monitor", __name__, url_prefix="/monitor", description="M
 
 
 @blueprint.route(f"/{ID}", methods=["POST"])
-@signed_in
 def post_batch(baseline_id: int) -> Response:
     """Place and store a batch: a CSV of one or more rows in the field `file`, all or nothing.
 
     With an `Idempotency-Key` a batch that is sent again is stored once and answered as before.
     """
-    file = request.files.get("file")
-    if file is None:
-        raise InvalidReadings("No file was sent: send a CSV file in the field `file`.")
-    incoming = Incoming(
-        content=file.read(),
-        source=(file.filename or "")[:200].replace("\0", ""),
-        stream=stream_name(),
-        key=request.headers.get("Idempotency-Key"),
-        epoch=_epoch(request.form.get("epoch")),
-    )
+    caller = security.caller(["headers", "cookies"])
+    if not bodies.is_small():
+        security.identify(["headers", "cookies"])  # a large body is read for nobody else
+    incoming = _incoming()
     with services().sessions.begin() as session:
+        g.who = caller.identify(session)
         answer = ingest(
             session,
             who(),
@@ -49,6 +44,20 @@ def post_batch(baseline_id: int) -> Response:
             now=services().now(),
         )
     return success(answer)
+
+
+def _incoming() -> Incoming:
+    """The batch of this request; raises InvalidReadings, InvalidRequest."""
+    file = request.files.get("file")
+    if file is None:
+        raise InvalidReadings("No file was sent: send a CSV file in the field `file`.")
+    return Incoming(
+        content=file.read(),
+        source=(file.filename or "")[:200].replace("\0", ""),
+        stream=stream_name(),
+        key=request.headers.get("Idempotency-Key"),
+        epoch=_epoch(request.form.get("epoch")),
+    )
 
 
 @blueprint.route(f"/{ID}", methods=["GET"])

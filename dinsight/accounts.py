@@ -8,7 +8,7 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -99,15 +99,19 @@ def has_password(session: Session, user_id: int) -> bool:
     return bool(session.scalar(select(User.password_hash.is_not(None)).where(User.id == user_id)))
 
 
+IDENTIFY = select(User.id, User.email, User.full_name, User.role).where(
+    User.id == bindparam("user_id"),
+    User.disabled_at.is_(None),
+    ~exists().where(RevokedSession.sid == bindparam("sid")),
+)
+
+
 def identify(session: Session, user_id: int, sid: str) -> Identity:
     """The user behind a token; raises NotSignedIn if disabled, deleted or signed out."""
-    ended = exists().where(RevokedSession.sid == sid)
-    user = session.scalar(
-        select(User).where(User.id == user_id, User.disabled_at.is_(None), ~ended)
-    )
-    if user is None:
+    row = session.connection().execute(IDENTIFY, {"user_id": user_id, "sid": sid}).one_or_none()
+    if row is None:
         raise NotSignedIn()
-    return _identity(user, sid)
+    return Identity(*row, sid)
 
 
 def end_session(session: Session, identity: Identity, expires_at: dt.datetime) -> None:
@@ -190,23 +194,27 @@ def revoke_key(session: Session, user_id: int, key_id: int, now: dt.datetime) ->
         raise KeyNotFound()
 
 
+IDENTIFY_KEY = (
+    select(User.id, User.email, User.full_name, User.role)
+    .add_columns(ApiKey.id.label("key_id"), ApiKey.last_used_at)
+    .join(ApiKey, ApiKey.user_id == User.id)
+    .where(
+        ApiKey.key_sha256 == bindparam("key_sha256"),
+        ApiKey.revoked_at.is_(None),
+        User.disabled_at.is_(None),
+    )
+)
+
+
 def identify_key(session: Session, key: str, now: dt.datetime) -> Identity:
     """The user behind an API key; raises NotSignedIn."""
-    row = session.execute(
-        select(User, ApiKey.id, ApiKey.last_used_at)
-        .join(ApiKey, ApiKey.user_id == User.id)
-        .where(
-            ApiKey.key_sha256 == key_hash(key),
-            ApiKey.revoked_at.is_(None),
-            User.disabled_at.is_(None),
-        )
-    ).one_or_none()
+    shown = {"key_sha256": key_hash(key)}
+    row = session.connection().execute(IDENTIFY_KEY, shown).one_or_none()
     if row is None:
         raise NotSignedIn("This API key is wrong or revoked.")
-    user, key_id, last_used_at = row
-    if last_used_at is None or now - last_used_at > LAST_USED_STEP:
-        session.execute(update(ApiKey).where(ApiKey.id == key_id).values(last_used_at=now))
-    return _identity(user, None)
+    if row.last_used_at is None or now - row.last_used_at > LAST_USED_STEP:
+        session.execute(update(ApiKey).where(ApiKey.id == row.key_id).values(last_used_at=now))
+    return Identity(row.id, row.email, row.full_name, row.role)
 
 
 def audit(

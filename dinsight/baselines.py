@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
-from sqlalchemy import ColumnElement, delete, insert, select, true
+from sqlalchemy import Boolean, ColumnElement, bindparam, delete, insert, select, true
 from sqlalchemy.orm import Session
 
 from dinsight import maps, readings
@@ -33,6 +33,15 @@ class File:
 
     name: str
     stream: BinaryIO
+
+
+# The condition under which somebody may see a baseline: their own, or all for an admin.
+VISIBLE = (Baseline.owner_id == bindparam("who_id")) | bindparam("who_is_admin", type_=Boolean)
+
+
+def seen_by(who: Identity) -> dict[str, Any]:
+    """The parameters of `VISIBLE`, for a query that is made once."""
+    return {"who_id": who.id, "who_is_admin": who.is_admin}
 
 
 def visible(who: Identity) -> ColumnElement[bool]:

@@ -2,29 +2,33 @@
 
 `seq` is given under the stream's row lock, so that its order is the order of commits; the rows, the
 stream and the key are one transaction; a batch that carries a key is stored once.
+
+This is the hot path of a sensor: a few statements, each made once below, and no objects of the ORM.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from dinsight import copying, readings, sensitivity
+from dinsight import baselines, copying, readings, sensitivity
 from dinsight.accounts import Identity
-from dinsight.errors import EpochChanged, InvalidRequest, KeyReused
+from dinsight.errors import BaselineNotFound, EpochChanged, InvalidRequest, KeyReused, MapOutdated
 from dinsight.maps import Map, Placement
 from dinsight.maps.levels import LevelState, judge
 from dinsight.mapstore import load_map
-from dinsight.models import Batch, Point, Stream
-from dinsight.streams import DEFAULT, Found, find, hold, level_word
+from dinsight.models import Baseline, Batch, Json, Point, Stream
+from dinsight.streams import DEFAULT, find, level_word
 
 KEY_LENGTH = 200
+MOST_HINTS = 10_000
 ARRIVALS_KEPT = 16
 
 COLUMNS = (
@@ -32,6 +36,36 @@ COLUMNS = (
     *("x", "y", "score", "level", "metadata", "features"),
 )
 CONTROL = {"paused": "hold", "stopped": "stop"}
+
+ANSWERED = (
+    select(Batch.sha256, Batch.response)
+    .where(Batch.stream_id == bindparam("stream_id"), Batch.key == bindparam("key"))
+    .order_by(Batch.epoch.desc())
+    .limit(1)
+)
+HELD = (
+    *("epoch", "run_epoch", "next_seq", "map_id", "state", "declared_total"),
+    *("settings", "arrivals", "level_state"),
+)
+HOLD = (
+    select(*(getattr(Stream, name) for name in HELD))
+    .join(Baseline, Baseline.id == Stream.baseline_id)
+    .where(Stream.id == bindparam("stream_id"), Baseline.id == bindparam("baseline_id"))
+    .where(baselines.VISIBLE)
+    .with_for_update(of=Stream)
+)
+MOVED = ("next_seq", "last_point_at", "arrivals", "level", "level_state", "score", "state")
+MOVE = (
+    update(Stream)
+    .where(Stream.id == bindparam("moved"))
+    .values({name: bindparam(f"new_{name}") for name in MOVED})
+)
+KEPT = ("stream_id", "epoch", "key", "sha256", "first_seq", "last_seq", "response")
+MOVE_AND_KEEP = (
+    insert(Batch)
+    .values({name: bindparam(f"kept_{name}") for name in KEPT})
+    .add_cte(MOVE.cte("moved"))
+)
 
 
 @dataclass(frozen=True)
@@ -46,10 +80,61 @@ class Incoming:
 
 
 @dataclass(frozen=True)
-class _Placed:
-    """A batch that was read and placed on the map with this id."""
+class _Target:
+    """Where a batch goes, as it was a moment ago: its stream and the map that places there."""
 
+    stream_id: int
     map_id: int
+    sha256: str
+
+
+class _Hints:
+    """Where the last batches of each user and stream went, so that it need not be looked up.
+
+    Nothing is believed: the statement that locks the row asks again for all of it, and a batch
+    that was placed on another map is placed anew.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Identity, int, str], _Target] = {}
+
+    def target(
+        self, session: Session, who: Identity, baseline_id: int, name: str, *, afresh: bool
+    ) -> _Target:
+        """The target as remembered, or looked up; makes a stream that is not there yet."""
+        key = (replace(who, sid=None), baseline_id, name)
+        if not afresh and (known := self._known.get(key)):
+            return known
+        stream = find(session, who, baseline_id, name, create=True)
+        if len(self._known) >= MOST_HINTS:
+            self._known.clear()
+        found = self._known[key] = _Target(stream.id, stream.map_id, stream.sha256)
+        return found
+
+
+# Of each database that this process has open.
+_hints: WeakKeyDictionary[Any, _Hints] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A stream's row, held: what a batch is judged, numbered and answered by."""
+
+    epoch: int
+    run_epoch: int
+    next_seq: int
+    map_id: int
+    state: str
+    declared_total: int | None
+    settings: Json
+    arrivals: list[list[float]]
+    level_state: Json
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A batch that was read and placed."""
+
     map: Map
     readings: readings.Readings
     placement: Placement
@@ -71,21 +156,36 @@ def ingest(
     """
     if incoming.key is not None and not 1 <= len(incoming.key) <= KEY_LENGTH:
         raise InvalidRequest(f"An Idempotency-Key has 1 to {KEY_LENGTH} characters.")
-    target = find(session, who, baseline_id, incoming.stream, create=True)
-    if answer := _answered(session, target.id, incoming):
-        return answer
-    placed = _place(session, target, incoming, limits)
-    stream = hold(session, target.id)
-    if answer := _answered(session, stream.id, incoming):
+    hints = _hints.setdefault(session.get_bind(), _Hints())
+    for afresh in (False, True):
+        target = hints.target(session, who, baseline_id, incoming.stream, afresh=afresh)
+        try:
+            placed = _place(session, target, incoming, limits)
+        except (BaselineNotFound, MapOutdated):  # of what was remembered, perhaps
+            if afresh:
+                raise
+            continue
+        stream = _hold(session, who, baseline_id, target)
+        if stream is not None and stream.map_id == target.map_id:
+            break
+    else:
+        raise BaselineNotFound()  # deleted meanwhile
+    if answer := _answered(session, target.stream_id, incoming):
         return answer
     if incoming.epoch is not None and incoming.epoch != stream.epoch:
         raise _epoch_changed(stream, incoming.epoch)
-    if stream.map_id != placed.map_id:
-        placed = _place(session, find(session, who, baseline_id, incoming.stream), incoming, limits)
-    return _store(session, stream, incoming, placed, now)
+    where = {"id": baseline_id, "stream": incoming.stream}
+    return _store(session, target.stream_id, stream, incoming, placed, where=where, now=now)
 
 
-def _epoch_changed(stream: Stream, sent: int) -> EpochChanged:
+def _hold(session: Session, who: Identity, baseline_id: int, target: _Target) -> _Held | None:
+    """The stream's row, locked until the transaction ends; None if it is not there for `who`."""
+    asked = {"stream_id": target.stream_id, "baseline_id": baseline_id, **baselines.seen_by(who)}
+    row = session.connection().execute(HOLD, asked).one_or_none()
+    return None if row is None else _Held(*row)
+
+
+def _epoch_changed(stream: _Held, sent: int) -> EpochChanged:
     """The refusal of a batch of another epoch; its reason says whether the same run goes on."""
     if stream.run_epoch <= sent < stream.epoch:
         return EpochChanged(
@@ -101,77 +201,89 @@ def _answered(session: Session, stream_id: int, incoming: Incoming) -> dict[str,
     """The answer that this key was given before, in whatever epoch."""
     if incoming.key is None:
         return None
-    batch = session.scalar(
-        select(Batch)
-        .where(Batch.stream_id == stream_id, Batch.key == incoming.key)
-        .order_by(Batch.epoch.desc())
-        .limit(1)
-    )
+    asked = {"stream_id": stream_id, "key": incoming.key}
+    batch = session.connection().execute(ANSWERED, asked).one_or_none()
     if batch is None:
         return None
     if batch.sha256 != _sha256(incoming):
         raise KeyReused()
     # PostgreSQL keeps 1e30 as the whole number that it is, which JSON for clients cannot carry.
-    return batch.response | {"score": float(batch.response["score"])}
+    response: dict[str, Any] = batch.response
+    return response | {"score": float(response["score"])}
 
 
-def _place(session: Session, target: Found, incoming: Incoming, limits: readings.Limits) -> _Placed:
+def _place(
+    session: Session, target: _Target, incoming: Incoming, limits: readings.Limits
+) -> _Placed:
     fitted = load_map(session, target.sha256)
     rows = readings.parse(
         incoming.content, limits=limits, expected=fitted.features, source=incoming.source
     )
-    return _Placed(target.map_id, fitted, rows, fitted.place(rows.values))
+    return _Placed(fitted, rows, fitted.place(rows.values))
 
 
 def _store(
-    session: Session, stream: Stream, incoming: Incoming, placed: _Placed, now: dt.datetime
+    session: Session,
+    stream_id: int,
+    stream: _Held,
+    incoming: Incoming,
+    placed: _Placed,
+    *,
+    where: dict[str, Any],
+    now: dt.datetime,
 ) -> dict[str, Any]:
     first, count = stream.next_seq, len(placed.readings.values)
+    last = first + count - 1
+    scores = placed.placement.score
     rule = placed.map.rule_at(sensitivity.limit_of(stream.settings))
-    levels, state = judge(rule, LevelState.from_dict(stream.level_state), placed.placement.score)
-    stream.next_seq = first + count
-    stream.last_point_at = now
-    stream.arrivals = [*stream.arrivals, [now.timestamp(), first + count - 1]][-ARRIVALS_KEPT:]
-    stream.level = int(levels[-1])
-    stream.level_state = state.to_dict()
-    stream.score = float(placed.placement.score[-1])
-    if stream.state not in CONTROL:
-        stream.state = "completed" if first + count - 1 == stream.declared_total else "streaming"
-    session.flush()
-    _copy_points(
-        session, stream, placed, first=first, source=incoming.source, levels=levels, now=now
-    )
+    levels, level_state = judge(rule, LevelState.from_dict(stream.level_state), scores)
+    state = stream.state
+    if state not in CONTROL:
+        state = "completed" if last == stream.declared_total else "streaming"
     answer = {
-        "id": stream.baseline_id,
-        "stream": stream.name,
+        **where,
         "points_processed": count,
         "first_seq": first,
-        "last_seq": first + count - 1,
+        "last_seq": last,
         "epoch": stream.epoch,
-        "control": CONTROL.get(stream.state, "run"),
-        "anomalies": int(np.count_nonzero(placed.placement.score > rule.alarm)),
-        "level": level_word(stream.level),
-        "score": stream.score,
+        "control": CONTROL.get(state, "run"),
+        "anomalies": int(np.count_nonzero(scores > rule.alarm)),
+        "level": level_word(int(levels[-1])),
+        "score": float(scores[-1]),
     }
-    if incoming.key is not None:
-        session.add(
-            Batch(
-                stream_id=stream.id,
-                epoch=stream.epoch,
-                key=incoming.key,
-                sha256=_sha256(incoming),
-                first_seq=first,
-                last_seq=first + count - 1,
-                response=answer,
-            )
-        )
-        session.flush()
+    values: dict[str, Any] = {
+        "moved": stream_id,
+        "new_next_seq": last + 1,
+        "new_last_point_at": now,
+        "new_arrivals": [*stream.arrivals, [now.timestamp(), last]][-ARRIVALS_KEPT:],
+        "new_level": int(levels[-1]),
+        "new_level_state": level_state.to_dict(),
+        "new_score": float(scores[-1]),
+        "new_state": state,
+    }
+    if incoming.key is None:
+        session.connection().execute(MOVE, values)
+    else:
+        kept = (stream_id, stream.epoch, incoming.key, _sha256(incoming), first, last, answer)
+        values |= {f"kept_{name}": value for name, value in zip(KEPT, kept, strict=True)}
+        session.connection().execute(MOVE_AND_KEEP, values)
+    _copy_points(
+        session,
+        stream_id,
+        stream.epoch,
+        placed,
+        first=first,
+        source=incoming.source,
+        levels=levels,
+        now=now,
+    )
     return answer
 
 
 def _copy_points(
     session: Session,
-    stream: Stream,
+    stream_id: int,
+    epoch: int,
     placed: _Placed,
     *,
     first: int,
@@ -179,7 +291,7 @@ def _copy_points(
     levels: np.ndarray,
     now: dt.datetime,
 ) -> None:
-    prefix = (copying.integer(stream.id), copying.integer(stream.epoch))
+    prefix = (copying.integer(stream_id), copying.integer(epoch))
     common = (copying.moment(now), source.encode())
     place = placed.placement
     copying.copy_rows(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -69,6 +69,15 @@ class Found:
 
 
 OF_STREAM = [field.name for field in fields(Found)][2:-2]
+# Made once: to put such a query together takes longer than PostgreSQL takes to answer it.
+FIND = (
+    select(Baseline.id, Baseline.rows, *(getattr(Stream, name) for name in OF_STREAM))
+    .add_columns(FittedMap.sha256, FittedMap.format)
+    .select_from(Baseline)
+    .outerjoin(Stream, (Stream.baseline_id == Baseline.id) & (Stream.name == bindparam("name")))
+    .outerjoin(FittedMap, FittedMap.id == Stream.map_id)
+    .where(Baseline.id == bindparam("baseline_id"), baselines.VISIBLE)
+)
 
 
 def find(
@@ -79,14 +88,8 @@ def find(
     With `create` a stream that is not there yet is made. Raises BaselineNotFound, BaselineNotReady
     or StreamNotFound.
     """
-    columns = [Baseline.id, Baseline.rows, *(getattr(Stream, name) for name in OF_STREAM)]
-    row: Any = session.execute(
-        select(*columns, FittedMap.sha256, FittedMap.format)
-        .select_from(Baseline)
-        .outerjoin(Stream, (Stream.baseline_id == Baseline.id) & (Stream.name == name))
-        .outerjoin(FittedMap, FittedMap.id == Stream.map_id)
-        .where(Baseline.id == baseline_id, baselines.visible(who))
-    ).one_or_none()
+    wanted = {"baseline_id": baseline_id, "name": name, **baselines.seen_by(who)}
+    row: Any = session.connection().execute(FIND, wanted).one_or_none()
     if row is None:
         raise BaselineNotFound()
     if row.sha256 is not None:
