@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve link test test-faults bench-map lint format lock clean browser
+.PHONY: help run serve link test test-faults bench bench-map lint format lock clean browser
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -27,6 +27,9 @@ test-faults: $(VENV)/.test browser  ## the long fault sweeps and soaks
 
 bench-map: $(VENV)/.test  ## measure the maps on public machines; OPTIONS="--help" says how
 	@$(BIN)/python -W ignore -m benchmarks.map $(OPTIONS)
+
+bench: $(VENV)/.test  ## measure the server beside its floors
+	@$(BIN)/python -W ignore -m benchmarks.serving
 
 lint: $(VENV)/.test  ## style, types and the direction of imports
 	@$(BIN)/ruff check .

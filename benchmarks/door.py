@@ -14,6 +14,7 @@ import signal
 import struct
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,15 @@ import numpy as np
 import orjson
 import psycopg2
 from flask import Flask, Response, request
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
 from api import serving
+from api.answers import success
 from app import create_app, open_services
-from dinsight import mapstore, readings
+from dinsight import feed, mapstore, readings, streams
+from dinsight.accounts import Identity
+from dinsight.models import Baseline, FittedMap, User
 from dinsight.readings.numbers import fast_rows
 from dinsight.services import Services
 from dinsight.settings import Settings
@@ -62,7 +68,8 @@ class Floor:
         lines = content.rstrip(b"\n").split(b"\n")[1:]
         parted = [line.split(b",", METADATA) for line in lines]
         values = fast_rows([cells[METADATA] for cells in parted], FEATURES)
-        assert values is not None
+        if values is None:
+            raise ValueError("these are no plain rows")
         connection = self.connection()
         with connection, connection.cursor() as cursor:
             cursor.execute(
@@ -92,7 +99,9 @@ class Floor:
             cursor.copy_expert(
                 "COPY points (stream_id, epoch, seq, received_at, source, x, y, score, level, "
                 "metadata, features) FROM STDIN (FORMAT binary)",
-                io.BytesIO(_copied(stream, epoch, following - len(values), parted, values, place)),
+                io.BytesIO(
+                    _copied((stream, epoch, following - len(values)), parted, values, place)
+                ),
             )
         return Response(b'{"success":true}', mimetype="application/json")
 
@@ -101,8 +110,9 @@ POINT = struct.Struct(">h ii ii iq iq i1s if if if ih i")  # each field with its
 
 
 def _copied(
-    stream: int, epoch: int, first: int, parted: list[list[bytes]], values: Any, place: Any
+    start: tuple[int, int, int], parted: list[list[bytes]], values: Any, place: Any
 ) -> bytes:
+    stream, epoch, first = start
     parts = [b"PGCOPY\n\xff\r\n\0" + bytes(8)]
     for at, (cells, row) in enumerate(zip(parted, values, strict=True)):
         metadata = b"\x01" + orjson.dumps([cell.decode() for cell in cells[:METADATA]])
@@ -133,14 +143,8 @@ class Naive:
         frame = pandas.read_csv(request.files["file"].stream)
         values = frame.iloc[:, METADATA:].to_numpy(np.float64)
         with self._services.sessions.begin() as session:
-            sha256 = (
-                session.connection()
-                .exec_driver_sql(
-                    "SELECT m.sha256 FROM baselines b JOIN maps m ON m.id = b.map_id WHERE b.id = %s",
-                    (baseline_id,),
-                )
-                .scalar_one()
-            )
+            of_baseline = select(FittedMap.sha256).join(Baseline, Baseline.map_id == FittedMap.id)
+            sha256 = session.scalars(of_baseline.where(Baseline.id == baseline_id)).one()
             place = mapstore.load_map(session, sha256).place(values)
             driver: Any = session.connection().connection.driver_connection
             with driver.cursor() as cursor:
@@ -176,10 +180,60 @@ def _names(content: bytes) -> list[str]:
     return content[: content.index(b"\n")].decode().strip().split(",")[METADATA:]
 
 
+FILL = """
+INSERT INTO points (stream_id, epoch, seq, received_at, source, x, y, score, level, metadata,
+                    features)
+SELECT :stream, 1, number, now(), '', random(), random(), random(), 0, '{}', ''
+FROM generate_series(1, :points) AS number
+"""
+
+
+class Reads:
+    """What reads cost, and what points take."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def size(self) -> Response:
+        """Bytes of the table of points with its index and TOAST."""
+        with self._services.sessions() as session:
+            found = session.scalar(text("SELECT pg_total_relation_size('points')"))
+        return success(found)
+
+    def fill(self, baseline_id: int, name: str, points: int) -> Response:
+        """Put many points without features into a stream."""
+        with self._services.sessions.begin() as session:
+            stream = streams.lock(session, self._owner(session, baseline_id), baseline_id, name)
+            session.execute(text(FILL), {"stream": stream.id, "points": points})
+            stream.next_seq = points + 1
+        return success(points)
+
+    def poll(self, baseline_id: int, name: str, after: int) -> Response:
+        """The processor's seconds for what a page asks with every poll."""
+        with self._services.sessions() as session:
+            who = self._owner(session, baseline_id)
+            began = time.thread_time()
+            cursor = feed.Cursor(1, after)
+            feed.delta(session, who, baseline_id, name, cursor, limit=1_000, now=Services.now())
+            return success(time.thread_time() - began)
+
+    def _owner(self, session: Session, baseline_id: int) -> Identity:
+        owner = session.get_one(User, session.get_one(Baseline, baseline_id).owner_id)
+        return Identity(owner.id, owner.email, owner.full_name, owner.role)
+
+
 def add(server: Flask, services: Services) -> None:
     """Put the handlers to compare with on the application's server, under `/api/bench`."""
     for name, post in (("floor", Floor(services).post), ("naive", Naive(services).post)):
         server.add_url_rule(f"/api/bench/{name}/<int:baseline_id>", name, post, methods=["POST"])
+    reads = Reads(services)
+    fill, poll = (
+        "fill/<int:baseline_id>/<name>/<int:points>",
+        "<int:baseline_id>/<name>/<int:after>",
+    )
+    server.add_url_rule("/api/bench/size", "size", reads.size)
+    server.add_url_rule(f"/api/bench/{fill}", "fill", reads.fill, methods=["POST"])
+    server.add_url_rule(f"/api/bench/poll/{poll}", "poll", reads.poll)
     for name, handler in (("read", read_only), ("parse", parse_only)):
         server.add_url_rule(f"/api/bench/{name}", name, handler, methods=["POST"])
 
