@@ -47,7 +47,8 @@ def register(server: Flask, services: Services) -> None:
     server.json = OrjsonProvider(server)
     server.request_class = bodies.Request
     server.config.update(
-        MAX_CONTENT_LENGTH=services.settings.max_upload_bytes,
+        MAX_FORM_MEMORY_SIZE=bodies.MOST_TEXT,
+        MAX_FORM_PARTS=bodies.MOST_PARTS,
         API_TITLE="D'insight",
         API_VERSION=__version__,
         OPENAPI_VERSION="3.1.0",

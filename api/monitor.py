@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 from flask import Response, request
 from sqlalchemy.orm import Session
 
 from api.answers import dumps, plain, success
 from api.baselines import ID
-from api.bodies import Blueprint
+from api.bodies import Blueprint, Request
 from api.context import services, who
 from api.fields import MOST, stream_name, whole
 from api.security import signed_in
@@ -29,6 +30,7 @@ def post_batch(baseline_id: int) -> Response:
 
     With an `Idempotency-Key` a batch that is sent again is stored once and answered as before.
     """
+    cast(Request, request).limit_to(services().settings.max_batch_mb, "DINSIGHT_MAX_BATCH_MB")
     file = request.files.get("file")
     if file is None:
         raise InvalidReadings("No file was sent: send a CSV file in the field `file`.")
