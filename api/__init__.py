@@ -18,6 +18,7 @@ from api import (
     bodies,
     errors,
     health,
+    limits,
     monitor,
     security,
     streaming,
@@ -60,6 +61,7 @@ def register(server: Flask, services: Services) -> None:
         server.wsgi_app = fixed  # type: ignore[method-assign]
     server.before_request(begin_request)
     server.before_request(bodies.check)
+    limits.register(server, services.settings)
     security.register(server, services.settings, services.secret_key)
     errors.register(server)
     api = RestApi(server)

@@ -24,6 +24,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from api.context import services, who
 from api.errors import domain_error
+from api.limits import limits
 from dinsight import accounts
 from dinsight.accounts import KEY_PREFIX, Identity
 from dinsight.errors import NotSignedIn
@@ -70,6 +71,7 @@ def signed_in(route: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(route)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         g.who = identify(["headers", "cookies"])
+        limits().admit(g.who)
         return route(*args, **kwargs)
 
     return guarded
@@ -98,6 +100,7 @@ def page_user() -> Identity:
     """The user that the page's cookie names; raises NotSignedIn. For layouts and callbacks."""
     if "who" not in g:
         g.who = identify(["cookies"])
+        limits().admit(g.who)
     return who()
 
 
