@@ -16,6 +16,7 @@ from api import (
     auth,
     baselines,
     bodies,
+    compression,
     errors,
     health,
     limits,
@@ -72,6 +73,7 @@ def register(server: Flask, services: Services) -> None:
     for rule in ("/api/", "/api/<path:_>"):
         server.add_url_rule(rule, UNKNOWN, unknown, methods=METHODS)
     server.after_request(end_request)
+    compression.register(server)
 
 
 def unknown(_: str = "") -> Any:
