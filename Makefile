@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve link test test-faults bench bench-map lint format lock clean browser
+.PHONY: help run serve link test test-faults bench bench-map lint format lock clean browser redis
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -19,10 +19,10 @@ serve: $(VENV)/.run  ## install, then serve without the demonstration
 link: $(VENV)/.run  ## print a fresh sign-in link for the first user
 	@$(BIN)/python app.py link
 
-test: $(VENV)/.test browser  ## install what the tests need, browser included, and run them
+test: $(VENV)/.test browser redis  ## install what the tests need, browser included, and run them
 	@$(BIN)/python -m pytest -m "not slow"
 
-test-faults: $(VENV)/.test browser  ## the long fault sweeps and soaks
+test-faults: $(VENV)/.test browser redis  ## the long fault sweeps and soaks
 	@$(BIN)/python -m pytest -m slow
 
 bench-map: $(VENV)/.test  ## measure the maps on public machines; OPTIONS="--help" says how
@@ -52,6 +52,9 @@ clean:  ## remove what was installed and cached; data stays
 
 browser:
 	@sh .ci/browser
+
+redis:
+	@sh .ci/redis
 
 $(BIN)/python:
 	@sh .ci/venv $(PYTHON) $(VENV)

@@ -59,6 +59,7 @@ def create_app(services: Services) -> Dash:
     server.register_error_handler(DependencyException, lambda _: errors.http_error(NotFound()))
     app.layout = layouts.shell()
     callbacks.register(app, services)
+    security.allow_scripts(server, app.csp_hashes())
     return app
 
 

@@ -16,8 +16,10 @@ from api import (
     auth,
     baselines,
     bodies,
+    compression,
     errors,
     health,
+    limits,
     monitor,
     security,
     streaming,
@@ -47,7 +49,8 @@ def register(server: Flask, services: Services) -> None:
     server.json = OrjsonProvider(server)
     server.request_class = bodies.Request
     server.config.update(
-        MAX_CONTENT_LENGTH=services.settings.max_upload_bytes,
+        MAX_FORM_MEMORY_SIZE=bodies.MOST_TEXT,
+        MAX_FORM_PARTS=bodies.MOST_PARTS,
         API_TITLE="D'insight",
         API_VERSION=__version__,
         OPENAPI_VERSION="3.1.0",
@@ -59,6 +62,7 @@ def register(server: Flask, services: Services) -> None:
         server.wsgi_app = fixed  # type: ignore[method-assign]
     server.before_request(begin_request)
     server.before_request(bodies.check)
+    limits.register(server, services.settings)
     security.register(server, services.settings, services.secret_key)
     errors.register(server)
     api = RestApi(server)
@@ -69,6 +73,7 @@ def register(server: Flask, services: Services) -> None:
     for rule in ("/api/", "/api/<path:_>"):
         server.add_url_rule(rule, UNKNOWN, unknown, methods=METHODS)
     server.after_request(end_request)
+    compression.register(server)
 
 
 def unknown(_: str = "") -> Any:

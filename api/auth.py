@@ -11,6 +11,7 @@ from api.answers import success
 from api.bodies import Blueprint
 from api.context import services, who
 from api.fields import Body, Line
+from api.limits import limits, open_to_all
 from api.security import clear_cookies, end_session, identify, issue_access_token, issue_tokens
 from api.security import signed_in as signed_in_only
 from dinsight import accounts
@@ -42,6 +43,7 @@ class KeyName(Body):
 
 
 @blueprint.route("/register", methods=["POST"])
+@open_to_all
 @blueprint.arguments(Registration)
 def register(body: dict[str, Any]) -> Response:
     """Make an account, where the server lets strangers do so."""
@@ -57,6 +59,7 @@ def register(body: dict[str, Any]) -> Response:
 
 
 @blueprint.route("/login", methods=["POST"])
+@open_to_all
 @blueprint.arguments(SignIn)
 def login(body: dict[str, Any]) -> Response:
     """Sign in with e-mail address and password."""
@@ -74,6 +77,7 @@ def login(body: dict[str, Any]) -> Response:
 
 
 @blueprint.route("/refresh", methods=["POST"])
+@open_to_all
 def refresh() -> Response:
     """A fresh access token for a refresh token, in the body or as bearer."""
     body = request.get_json(silent=True) if request.is_json else None
@@ -134,9 +138,13 @@ def revoke_key(key_id: int) -> Response:
 
 
 def sign_in(email: str, password: str) -> Identity:
-    """The user whose password this is; both outcomes are noted in the audit table."""
+    """The user whose password this is; both outcomes are noted in the audit table.
+
+    After too many wrong ones it raises TooManyAttempts for a while, whether or not there is such a
+    user and whether or not this one is right.
+    """
     try:
-        with services().sessions.begin() as session:
+        with limits().attempt(email), services().sessions.begin() as session:
             identity = accounts.sign_in(session, email, password)
             accounts.audit(session, "sign-in", user_id=identity.id)
     except WrongPassword:

@@ -35,6 +35,7 @@ STATUS: dict[type[errors.DinsightError], int] = {
     errors.LinkUsed: 410,
     errors.TooLarge: 413,
     errors.KeyReused: 422,
+    errors.TooManyRequests: 429,
     errors.DatabaseUnavailable: 503,
     errors.MapBeingRefitted: 503,
 }
@@ -60,9 +61,16 @@ def register(server: Flask) -> None:
 def domain_error(error: errors.DinsightError) -> Response:
     status = status_of(type(error))
     answer = failure(status, error.code(), error.message, error.details)
-    if status == 503:
-        answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if wait := retry_after(error):
+        answer.headers["Retry-After"] = str(wait)
     return answer
+
+
+def retry_after(error: errors.DinsightError) -> int | None:
+    """Seconds after which the same may go well; None where waiting does not help."""
+    if isinstance(error, errors.TooManyRequests):
+        return int(error.details["retry_after"])
+    return RETRY_AFTER_SECONDS if status_of(type(error)) == 503 else None
 
 
 def http_error(error: HTTPException) -> Response:

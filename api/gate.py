@@ -7,11 +7,12 @@ good, and a body that was cut off would look like a short one.
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from a2wsgi import WSGIMiddleware
-from werkzeug.exceptions import ClientDisconnected, RequestTimeout
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestTimeout
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -19,27 +20,60 @@ if TYPE_CHECKING:
 BODY_SECONDS = 30.0  # for a body to come, and a second more for every SLOWEST bytes of it
 SLOWEST = 10_000
 SEND_SECONDS = 60.0  # for a reader to take the next piece of an answer
+READ_AHEAD = 1024 * 1024  # bytes of a body that are waited for before it is given a thread
+ALL_AHEAD = 64 * 1024 * 1024  # of all bodies together
 
-OUTGOING = "dinsight.outgoing"
+INCOMING, OUTGOING = "dinsight.incoming", "dinsight.outgoing"
 
 
 class Gate:
-    """An ASGI application that runs `app` in `threads` threads."""
+    """An ASGI application that runs `app` in `threads` threads.
+
+    A body gets its thread once it is here, so that slow senders hold none. One that is too large to
+    wait for gets it at once, which may refuse it unread; such hold half of the threads at most.
+    """
 
     def __init__(self, app: WSGIApplication, threads: int) -> None:
         self._app = app
         self._threads: Any = WSGIMiddleware(cast(Any, self._run), workers=threads)
+        self._long = asyncio.Semaphore(max(1, threads // 2))
+        self._ahead = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            outgoing = scope[OUTGOING] = _Outgoing(send)
-            receive, send = _Incoming(receive).receive, outgoing.send
-        await self._threads(scope, receive, send)
+        if scope["type"] != "http":
+            await self._threads(scope, receive, send)
+            return
+        outgoing = scope[OUTGOING] = _Outgoing(send)
+        incoming = scope[INCOMING] = _Incoming(receive)
+        try:
+            length = _length(scope)
+            if length > READ_AHEAD:
+                incoming.ended = False
+            elif length:
+                await self._read_ahead(incoming)
+            if incoming.ended:
+                await self._threads(scope, receive, outgoing.send)
+            else:
+                async with self._long:
+                    await self._threads(scope, incoming.receive, outgoing.send)
+        finally:
+            self._ahead -= incoming.ahead
+
+    async def _read_ahead(self, incoming: _Incoming) -> None:
+        """Wait for the body, or for as much of it as there is room for."""
+        while True:
+            self._ahead += await incoming.take()
+            if incoming.ended or incoming.ahead >= READ_AHEAD or self._ahead >= ALL_AHEAD:
+                return
 
     def _run(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
+        scope = environ["asgi.scope"]
         if "CONTENT_LENGTH" not in environ and "HTTP_TRANSFER_ENCODING" in environ:
             environ["wsgi.input_terminated"] = True  # chunked: it ends where the chunks end
-        outgoing: _Outgoing = environ["asgi.scope"][OUTGOING]
+        incoming: _Incoming = scope[INCOMING]
+        if incoming.ended:
+            environ["wsgi.input"] = incoming.whole()
+        outgoing: _Outgoing = scope[OUTGOING]
         answer = self._app(environ, start_response)
         try:
             for piece in answer:
@@ -50,26 +84,73 @@ class Gate:
             getattr(answer, "close", lambda: None)()
 
 
+def _length(scope: Any) -> int:
+    """Bytes of the body as declared; 1 where it comes in chunks, of which nobody knows."""
+    headers = dict(scope["headers"])
+    return int(headers.get(b"content-length", b"transfer-encoding" in headers))
+
+
 class _Incoming:
     """A body that is whole, or whose reading raises ClientDisconnected or RequestTimeout."""
 
     def __init__(self, receive: Any) -> None:
         self._receive = receive
-        self._began: float | None = None
+        self._waited = 0.0
         self._bytes = 0
+        self._held = bytearray()
+        self._failure: HTTPException | None = None
+        self.ahead = 0  # bytes that were taken before the thread
+        self.ended = True
+
+    async def take(self) -> int:
+        """Hold the next piece, and say how many bytes it has."""
+        try:
+            message = await self._next()
+        except HTTPException as failure:
+            self._failure, self.ended = failure, True
+            return 0
+        body = message.get("body", b"")
+        self._held += body
+        self.ahead += len(body)
+        self.ended = not message.get("more_body", False)
+        return len(body)
 
     async def receive(self) -> Any:
-        now = asyncio.get_running_loop().time()
-        self._began = now if self._began is None else self._began
-        allowed = self._began + BODY_SECONDS + self._bytes / SLOWEST - now
+        """The next piece for the thread, what is held first."""
+        if not self._held:
+            return await self._next()
+        held, self._held = self._held, bytearray()
+        return {"type": "http.request", "body": bytes(held), "more_body": True}
+
+    def whole(self) -> IO[bytes]:
+        """The body, once it has ended."""
+        if self._failure:
+            return cast(IO[bytes], _Broken(self._failure))
+        return io.BytesIO(self._held)
+
+    async def _next(self) -> Any:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
-            message = await asyncio.wait_for(self._receive(), max(0.0, allowed))
+            async with asyncio.timeout(BODY_SECONDS + self._bytes / SLOWEST - self._waited):
+                message = await self._receive()
         except TimeoutError:
             raise RequestTimeout("The body came too slowly: send it again.") from None
+        self._waited += loop.time() - began
         if message["type"] == "http.disconnect":
             raise ClientDisconnected("The connection ended before the body did.")
         self._bytes += len(message.get("body", b""))
         return message
+
+
+class _Broken:
+    """A body that did not come whole: reading it raises why."""
+
+    def __init__(self, why: HTTPException) -> None:
+        self._why = why
+
+    def read(self, _: int = -1) -> bytes:
+        raise self._why
 
 
 class _Outgoing:

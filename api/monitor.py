@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 from flask import Response, g, request
 from sqlalchemy.orm import Session
@@ -10,9 +11,10 @@ from sqlalchemy.orm import Session
 from api import bodies, security
 from api.answers import dumps, plain, success
 from api.baselines import ID
-from api.bodies import Blueprint
+from api.bodies import Blueprint, Request
 from api.context import services, who
 from api.fields import MOST, stream_name, whole
+from api.limits import limits
 from api.security import signed_in
 from dinsight import diagnosis, feed
 from dinsight.errors import InvalidReadings, InvalidRequest
@@ -29,12 +31,19 @@ def post_batch(baseline_id: int) -> Response:
 
     With an `Idempotency-Key` a batch that is sent again is stored once and answered as before.
     """
-    caller = security.caller(["headers", "cookies"])
-    if not bodies.is_small():
-        security.identify(["headers", "cookies"])  # a large body is read for nobody else
-    incoming = _incoming()
+    cast(Request, request).limit_to(services().settings.max_batch_mb, "DINSIGHT_MAX_BATCH_MB")
+    caller = security.caller()
+    if large := not bodies.is_small():
+        security.let_in()  # a large body is read for nobody else
+    try:
+        incoming = _incoming()
+    except Exception:
+        security.let_in()  # who is not signed in is told that first
+        raise
     with services().sessions.begin() as session:
         g.who = caller.identify(session)
+        if not large:
+            limits().admit(who())
         answer = ingest(
             session,
             who(),

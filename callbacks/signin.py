@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from dash import Dash
@@ -11,7 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response as BaseResponse
 
 from api.auth import sign_in
-from api.errors import RETRY_AFTER_SECONDS, status_of
+from api.errors import retry_after, status_of
+from api.limits import limits
 from api.security import SIGN_IN, page_user, set_cookies
 from dinsight import accounts, database
 from dinsight.accounts import Identity
@@ -39,11 +40,11 @@ def register(app: Dash, services: Services) -> None:
             return page(target, error=OTHER_SITE, status=403)
         email, remember = request.form.get("email", ""), bool(request.form.get("remember"))
         try:
+            limits().admit_address()
             identity = sign_in(email, request.form.get("password", ""))
         except (DinsightError, SQLAlchemyError) as error:
             why = sentence_for(error)
-            status = status_of(type(why))
-            return page(target, error=why.message, status=status, email=email, remember=remember)
+            return refused(target, why, email=email, remember=remember)
         return enter(identity, target, remember=remember)
 
     def link() -> BaseResponse:
@@ -54,7 +55,7 @@ def register(app: Dash, services: Services) -> None:
         except LinkUsed as error:
             if signed_in():
                 return redirect(STREAMING)
-            return page(STREAMING, error=error.message, status=status_of(LinkUsed))
+            return refused(STREAMING, error)
         return enter(identity, STREAMING, remember=True)
 
     server.add_url_rule(SIGN_IN, "signin", show, methods=["GET"])
@@ -119,8 +120,14 @@ def page(
     html = signin.page(next_path=target, error=error, email=email, remember=remember)
     answer = Response(html, status, mimetype="text/html")
     answer.headers["Cache-Control"] = "no-store"
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return answer
+
+
+def refused(target: str, why: DinsightError, **filled: Any) -> BaseResponse:
+    """The page again, with the reason and with what was filled in."""
+    answer = page(target, status=status_of(type(why)), error=why.message, **filled)
+    if wait := retry_after(why):
+        answer.headers["Retry-After"] = str(wait)
     return answer
 
 

@@ -141,6 +141,14 @@ class KeyReused(DinsightError):
     """This Idempotency-Key was used for another batch."""
 
 
+class TooManyRequests(DinsightError):
+    """There were too many requests: go on a little later."""
+
+
+class TooManyAttempts(TooManyRequests):
+    """There were too many wrong passwords: try again a little later."""
+
+
 class NotSignedIn(DinsightError):
     """Sign in first: the token is missing, wrong, expired or revoked."""
 

@@ -52,6 +52,12 @@ def _database_url(text: str) -> str:
     return f"postgresql+psycopg2://{rest}"
 
 
+def _redis_url(text: str) -> str:
+    if text.partition("://")[0] not in {"redis", "rediss", "unix"} or "://" not in text:
+        raise ValueError("redis://:password@host:port/number")
+    return text
+
+
 def _setting(name: str, default: Any, parse: Callable[[str], Any]) -> Any:
     return dataclasses.field(default=default, metadata={"name": name, "parse": parse})
 
@@ -80,8 +86,14 @@ class Settings:
     access_token_hours: int = _setting("DINSIGHT_ACCESS_TOKEN_HOURS", 12, _integer(1, 24 * 30))
     refresh_token_days: int = _setting("DINSIGHT_REFRESH_TOKEN_DAYS", 30, _integer(1, 365))
     max_upload_mb: int = _setting("DINSIGHT_MAX_UPLOAD_MB", 512, _integer(1, 100_000))
+    max_batch_mb: int = _setting("DINSIGHT_MAX_BATCH_MB", 128, _integer(1, 100_000))
+    max_unpacked_mb: int = _setting("DINSIGHT_MAX_UNPACKED_MB", 512, _integer(1, 100_000))
     max_rows: int = _setting("DINSIGHT_MAX_ROWS", 200_000, _integer(1, 100_000_000))
     max_columns: int = _setting("DINSIGHT_MAX_COLUMNS", 20_000, _integer(1, 1_000_000))
+    rate_limit: int = _setting("DINSIGHT_RATE_LIMIT", 30_000, _integer(1, 10_000_000))
+    sign_in_rate_limit: int = _setting("DINSIGHT_SIGN_IN_RATE_LIMIT", 300, _integer(1, 1_000_000))
+    wrong_passwords: int = _setting("DINSIGHT_WRONG_PASSWORDS", 10, _integer(1, 1_000))
+    redis_url: str = _secret_setting("DINSIGHT_REDIS_URL", _redis_url)
     log_level: str = _setting(
         "DINSIGHT_LOG_LEVEL", "info", _one_of("debug", "info", "warning", "error")
     )
@@ -118,10 +130,6 @@ class Settings:
         if self.registration:
             return self.registration == "open"
         return is_loopback(self.host) and not self.proxies
-
-    @property
-    def max_upload_bytes(self) -> int:
-        return self.max_upload_mb * 1024 * 1024
 
 
 def is_loopback(host: str) -> bool:

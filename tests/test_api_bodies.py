@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
 import socket
 import threading
 import time
+import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import requests
 import uvicorn
+from flask import request
 from flask.testing import FlaskClient
 
+from api import bodies
 from api import gate as gates
+from api.bodies import MIB
 from api.gate import Gate
 from dinsight.accounts import Identity
+from dinsight.errors import TooLarge
 from dinsight.services import Services
 from tests.factories import BASELINE, PASSWORD, csv, healthy
 from tests.test_api_auth import bearer, login
@@ -63,13 +70,225 @@ def test_a_body_that_holds_no_file_may_not_be_as_large_as_one_that_does(
     assert (answer.status_code, answer.json["success"]) == (413, False)
 
 
-@pytest.mark.parametrize("coding", ["gzip", "br", "GZIP, identity"])
+@pytest.mark.parametrize("coding", ["br", "deflate", "gzip, gzip"])
 def test_a_packed_body_is_refused_by_name(api: Api, baseline_id: int, coding: str) -> None:
     packed = gzip.compress(part(csv(healthy(1))) + b"--b--\r\n")
     headers = {"Content-Encoding": coding}
     answer = api("POST", f"/monitor/{baseline_id}", data=packed, content_type=FORM, headers=headers)
     assert (answer.status_code, answer.json["success"]) == (415, False)
-    assert "Content-Encoding" in answer.json["message"]
+    assert answer.json["message"] == (
+        f"The Content-Encoding '{coding}' is not taken: send the body as it is, or gzip."
+    )
+    assert answer.headers["Accept-Encoding"] == "gzip"
+    assert api("GET", f"/monitor/{baseline_id}").json == []
+
+
+GZIPPED = {"Content-Encoding": "gzip"}
+
+
+def send(api: Api, path: str, body: bytes, **headers: str) -> Any:
+    return api("POST", path, data=body, content_type=FORM, headers=headers)
+
+
+def send_packed(api: Api, path: str, packed: bytes) -> Any:
+    return send(api, path, packed, **GZIPPED)
+
+
+@pytest.mark.parametrize("members", [1, 3], ids=["one member", "several members"])
+def test_a_gzip_batch_is_stored_like_one_that_is_not_packed(
+    api: Api, baseline_id: int, members: int
+) -> None:
+    body = part(csv(healthy(4))) + b"--b--\r\n"
+    size = -(-len(body) // members)
+    packed = b"".join(gzip.compress(body[at : at + size]) for at in range(0, len(body), size))
+    assert send_packed(api, f"/monitor/{baseline_id}", packed).json["data"]["points_processed"] == 4
+    assert send(api, f"/monitor/{baseline_id}", body).json["data"]["points_processed"] == 4
+    points = api("GET", f"/monitor/{baseline_id}").json
+    assert [p["monitor_values"] for p in points[:4]] == [p["monitor_values"] for p in points[4:]]
+
+
+def test_a_gzip_baseline_is_taken(api: Api) -> None:
+    packed = gzip.compress(part(csv(BASELINE), "files") + b"--b--\r\n")
+    assert send_packed(api, "/analyze", packed).status_code == 200
+
+
+WHOLE = gzip.compress(part(csv(healthy(50))) + b"--b--\r\n")
+
+
+@pytest.mark.parametrize(
+    ("packed", "message"),
+    [
+        (WHOLE[:-1], "The gzip body ends before it is complete: send it again."),
+        (WHOLE[: len(WHOLE) // 2], "The gzip body ends before it is complete: send it again."),
+        (WHOLE[:5], "The gzip body ends before it is complete: send it again."),
+        (WHOLE[:-8] + b"\0" * 8, "The gzip body is damaged (Error -3 while decompressing data: "),
+        (WHOLE[:200] + b"\xff" * 99 + WHOLE[299:], "The gzip body is damaged (Error -3 while "),
+        (b"f_0\n1\n", "The gzip body is damaged (Error -3 while decompressing data: incorrect hea"),
+        (
+            WHOLE + b"junk",
+            "The gzip body is damaged (Error -3 while decompressing data: incorrect h",
+        ),
+    ],
+    ids=[
+        "last byte cut",
+        "half",
+        "empty",
+        "wrong checksum",
+        "overwritten",
+        "no gzip",
+        "more after",
+    ],
+)
+@pytest.mark.parametrize("path", ["/monitor", "/analyze"])
+def test_gzip_that_is_cut_or_damaged_is_400_and_stores_nothing(
+    api: Api, baseline_id: int, path: str, packed: bytes, message: str
+) -> None:
+    path = f"{path}/{baseline_id}" if path == "/monitor" else path
+    answer = send_packed(api, path, packed)
+    assert (answer.status_code, answer.json["error"]["code"]) == (400, "BAD_REQUEST")
+    assert answer.json["message"].startswith(message)
+    assert api("GET", f"/monitor/{baseline_id}").json == []
+    assert api("GET", "/dinsight").json["data"]["ids"] == [baseline_id]
+
+
+def bomb(mebibytes: int) -> bytes:
+    """A form whose file is that large, unpacked."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    pieces = [packer.compress(part(b"")[:-2])]
+    pieces += [packer.compress(b"1,1\n" * (MIB // 4)) for _ in range(mebibytes)]
+    return b"".join([*pieces, packer.compress(b"\r\n--b--\r\n"), packer.flush()])
+
+
+@pytest.mark.parametrize("path", ["/monitor", "/analyze"])
+def test_a_gzip_bomb_is_413_at_the_cap(
+    api: Api, services: Services, baseline_id: int, path: str
+) -> None:
+    object.__setattr__(services.settings, "max_unpacked_mb", 2)
+    path = f"{path}/{baseline_id}" if path == "/monitor" else path
+    packed = bomb(200)
+    tracemalloc.start()
+    answer = send_packed(api, path, packed)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (answer.status_code, answer.json["error"]["code"]) == (413, "TOO_LARGE")
+    assert answer.json["message"] == (
+        "The body unpacks to more than 2 MiB, the most that is taken here "
+        "(DINSIGHT_MAX_UNPACKED_MB)."
+    )
+    assert peak < 4 * MIB
+    assert api("GET", f"/monitor/{baseline_id}").json == []
+    assert api("GET", "/dinsight").json["data"]["ids"] == [baseline_id]
+
+
+def test_never_more_than_the_cap_is_unpacked() -> None:
+    packed = io.BytesIO(gzip.compress(b"\0" * 10 * MIB))
+    stream = bodies.Counted(bodies.Unpacked(packed), bodies.Limit(MIB, "a test"), "unpacks to")
+    read = 0
+    with pytest.raises(TooLarge):
+        while piece := stream.read(100_000):
+            read += len(piece)
+    assert MIB - 100_000 <= read <= MIB
+
+
+def test_a_packed_body_without_a_file_has_the_small_limit(client: FlaskClient) -> None:
+    answer: Any = client.post(
+        "/api/v1/auth/login",
+        data=gzip.compress(b" " * 5 * MIB),
+        content_type="application/json",
+        headers=GZIPPED,
+    )
+    assert (answer.status_code, answer.json["message"]) == (
+        413,
+        "The body unpacks to more than 4 MiB, the most that is taken here (no file is expected).",
+    )
+
+
+# ---- sizes: the limit is named, and nothing is parsed ----
+
+
+def test_an_upload_over_the_limit_is_413_by_its_declared_length(
+    api: Api, services: Services
+) -> None:
+    answer = api(
+        "POST",
+        "/analyze",
+        data=b"never parsed",
+        content_type=FORM,
+        environ_overrides={"CONTENT_LENGTH": str(20 * MIB + 1)},
+    )
+    assert (answer.status_code, answer.json["error"]) == (
+        413,
+        {
+            "code": "TOO_LARGE",
+            "message": "The body has more than 20 MiB, the most that is taken here "
+            "(DINSIGHT_MAX_UPLOAD_MB).",
+            "details": {"limit": "DINSIGHT_MAX_UPLOAD_MB", "maximum": 20 * MIB},
+        },
+    )
+
+
+def test_a_batch_has_a_limit_of_its_own(api: Api, services: Services, baseline_id: int) -> None:
+    object.__setattr__(services.settings, "max_batch_mb", 1)
+    body = part(b"f_0\n" + b"1\n" * MIB) + b"--b--\r\n"
+    said = "more than 1 MiB, the most that is taken here (DINSIGHT_MAX_BATCH_MB)."
+    for answer, verb in (
+        (send(api, f"/monitor/{baseline_id}", body), "has"),
+        (send_packed(api, f"/monitor/{baseline_id}", gzip.compress(body)), "unpacks to"),
+    ):
+        assert (answer.status_code, answer.json["message"]) == (413, f"The body {verb} {said}")
+    assert send(api, "/analyze", body).status_code == 400  # not too large: no file in `files`
+
+
+def test_rows_and_columns_over_the_limit_are_413_by_name(
+    api: Api, services: Services, baseline_id: int
+) -> None:
+    object.__setattr__(services.settings, "max_rows", 10)
+    answer = api.post(baseline_id, csv(healthy(11)), name="x.csv")
+    assert (answer.status_code, answer.json["message"]) == (
+        413,
+        "x.csv: the file has more than 10 rows",
+    )
+    assert answer.json["error"]["details"]["limit"] == "rows"
+    object.__setattr__(services.settings, "max_columns", 11)
+    answer = api.post(baseline_id, csv(healthy(1)), name="x.csv")
+    assert (answer.status_code, answer.json["message"]) == (
+        413,
+        "x.csv: the file has 12 columns; the limit is 11",
+    )
+    assert api.upload(csv(BASELINE)).json["error"]["details"]["limit"] == "columns"
+    assert api("GET", f"/monitor/{baseline_id}").json == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"".join(part(b"", f"files{number}") for number in range(101)) + b"--b--\r\n",
+        b'--b\r\nContent-Disposition: form-data; name="name"\r\n\r\n'
+        + b"x" * 300_000
+        + b"\r\n--b--\r\n",
+    ],
+    ids=["parts", "text"],
+)
+def test_a_form_of_too_many_parts_or_too_much_text_is_413(api: Api, body: bytes) -> None:
+    answer = send(api, "/analyze", body)
+    assert (answer.status_code, answer.json["message"]) == (
+        413,
+        "The form has more than 100 parts, or text of more than 256 KiB in one that is no file.",
+    )
+
+
+def test_a_large_form_does_not_sit_in_memory(client: FlaskClient) -> None:
+    files = b"".join(part(b"1\n" * 200_000, "files") for _ in range(45)) + b"--b--\r\n"
+    context = client.application.test_request_context(
+        "/api/v1/analyze", method="POST", data=io.BytesIO(files), content_type=FORM
+    )
+    with context:
+        bodies.check()
+        tracemalloc.start()
+        assert len(request.files.getlist("files")) == 45
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 4 * MIB < len(files)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +395,19 @@ def test_a_body_of_unknown_length_has_the_same_limit(
         headers=bearer(token) | {"Content-Type": FORM},
         timeout=30,
     )
-    assert answer.status_code == 413
+    assert (answer.status_code, answer.json()["message"]) == (
+        413,
+        "The body has more than 20 MiB, the most that is taken here (DINSIGHT_MAX_UPLOAD_MB).",
+    )
+    assert points(base, token, baseline_id) == 0
+
+
+def test_a_body_that_is_declared_too_large_is_refused_before_it_is_sent(
+    begin: Callable[..., socket.socket], base: str, token: str, baseline_id: int
+) -> None:
+    connection = begin(f"Content-Length: {21 * MIB}")
+    assert connection.recv(12) == b"HTTP/1.1 413"
+    assert points(base, token, baseline_id) == 0
 
 
 @pytest.mark.parametrize("chunked", [True, False], ids=["chunked", "with its length"])
@@ -202,6 +433,43 @@ def test_a_body_that_stalls_is_408_and_frees_its_thread(
     assert stalled[0].recv(12) == b"HTTP/1.1 408"
     assert stalled[-1].recv(12) == b"HTTP/1.1 408"
     assert points(base, token, baseline_id) == 0
+
+
+@pytest.mark.parametrize("length", [1000, 2 * MIB], ids=["small", "large"])
+def test_slow_senders_keep_nobody_waiting(
+    begin: Callable[..., socket.socket],
+    base: str,
+    token: str,
+    baseline_id: int,
+    monkeypatch: pytest.MonkeyPatch,
+    length: int,
+) -> None:
+    monkeypatch.setattr(gates, "BODY_SECONDS", 30)
+    slow = [begin(f"Content-Length: {length}") for _ in range(40)]
+    for connection in slow:
+        connection.sendall(b"--b\r\n")
+    body = part(csv(healthy(3))) + b"--b--\r\n"
+    for sent in (body, iter([body[:100], body[100:]])):
+        answer = requests.post(
+            f"{base}/api/v1/monitor/{baseline_id}",
+            data=sent,
+            headers=bearer(token) | {"Content-Type": FORM},
+            timeout=5,
+        )
+        assert answer.status_code == 200
+    assert points(base, token, baseline_id) == 6
+
+
+def test_a_body_in_pieces_is_put_together(
+    begin: Callable[..., socket.socket], base: str, token: str, baseline_id: int
+) -> None:
+    for blank in (500_000, 3_000_000):  # waited for, and not
+        form = part(csv(healthy(3)) + b"\n" * blank) + b"--b--\r\n"
+        connection = begin(f"Content-Length: {len(form)}")
+        for at in range(0, len(form), 100_000):
+            connection.sendall(form[at : at + 100_000])
+        assert connection.recv(12) == b"HTTP/1.1 200"
+    assert points(base, token, baseline_id) == 6
 
 
 def test_a_body_that_drips_is_408(begin: Callable[..., socket.socket]) -> None:

@@ -38,6 +38,7 @@ def test_the_example_can_be_used_as_it_is() -> None:
         ("DINSIGHT_PORT", "http", "DINSIGHT_PORT must be a whole number, not 'http'"),
         ("DINSIGHT_PORT", "70000", "DINSIGHT_PORT must be a whole number from 0 to 65,535"),
         ("DINSIGHT_REGISTRATION", "maybe", "DINSIGHT_REGISTRATION must be one of open, closed"),
+        ("DINSIGHT_REDIS_URL", "localhost:6379", "DINSIGHT_REDIS_URL must be redis://"),
         ("DATABASE_URL", "mysql://x", "DATABASE_URL must be postgresql://"),
     ],
 )
@@ -55,8 +56,8 @@ def test_a_short_secret_is_refused_and_not_repeated() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    settings = Settings(secret_key="s1", bootstrap_password="s2", database_url="s3")
-    assert not {"s1", "s2", "s3"} & set(repr(settings).split("'"))
+    settings = Settings(secret_key="s1", bootstrap_password="s2", database_url="s3", redis_url="s4")
+    assert not {"s1", "s2", "s3", "s4"} & set(repr(settings).split("'"))
 
 
 @pytest.mark.parametrize(
