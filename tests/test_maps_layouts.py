@@ -266,6 +266,13 @@ def test_any_finite_row_has_a_finite_place(fitted: maps.Map, value: float) -> No
     assert (found.score > 0).all()
 
 
+def test_the_further_off_a_row_the_further_out_it_is_drawn_however_far(fitted: maps.Map) -> None:
+    sizes = np.array([1e2, 1e8, 1e17, 1e18, 1e30, 3e38], dtype=np.float32)
+    found = fitted.place(np.repeat(sizes[:, None], WIDTH, axis=1))
+    assert (np.diff(from_centre(fitted, found)) > 0).all()
+    assert (np.diff(from_cloud(fitted, found)) > 0).all()
+
+
 @pytest.mark.parametrize("layout", maps.LAYOUTS)
 def test_extreme_baselines_can_be_fitted(layout: str) -> None:
     rows = machine(30, 11, width=6)

@@ -94,10 +94,12 @@ class Outward:
         here = self.drawn.apply(places) * _stretch(evidence.score)
         beyond = self.frontier.beyond(evidence.score)
         direction = self.leaning.direction(grid(evidence.lead), self.frontier.circle, beyond)
-        way = self.frontier.place(direction, beyond) - here
+        goal = self.frontier.place(direction, beyond)
+        way = goal - here
         radii = np.sqrt(way[:, 0] * way[:, 0] + way[:, 1] * way[:, 1]) / self.frontier.circle
         left = evidence.slack / (STEPS_A_RADIUS * np.maximum(radii, np.finfo(np.float64).tiny))
-        return self.shown.apply(here + np.maximum(1.0 - left, 0.0)[:, None] * way)
+        left = np.minimum(left, 1.0)[:, None]
+        return self.shown.apply(left * here + (1.0 - left) * goal)
 
     def arrays(self) -> dict[str, Any]:
         """What is stored of it."""
