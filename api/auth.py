@@ -16,7 +16,7 @@ from api.security import signed_in as signed_in_only
 from dinsight import accounts
 from dinsight.accounts import Identity
 from dinsight.errors import NotSignedIn, RegistrationClosed, WrongPassword
-from dinsight.models import ApiKey
+from dinsight.models import ApiKey, User
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Signing in")
 
@@ -52,7 +52,7 @@ def register(body: dict[str, Any]) -> Response:
             session, body["email"], body["password"], full_name=body["full_name"]
         )
         accounts.audit(session, "register", user_id=user.id)
-        data = {key: getattr(user, key) for key in ("id", "email", "full_name", "role")}
+        data = profile(user)
     return success({"user": data}, 201)
 
 
@@ -146,12 +146,12 @@ def sign_in(email: str, password: str) -> Identity:
     return identity
 
 
-def profile(identity: Identity) -> dict[str, Any]:
+def profile(person: Identity | User) -> dict[str, Any]:
     return {
-        "id": identity.id,
-        "email": identity.email,
-        "full_name": identity.full_name,
-        "role": identity.role,
+        "id": person.id,
+        "email": person.email,
+        "full_name": person.full_name,
+        "role": person.role,
     }
 
 

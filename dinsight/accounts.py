@@ -27,6 +27,8 @@ KEY_PREFIX = "dk_"
 LINK_LIFETIME = dt.timedelta(hours=24)
 LAST_USED_STEP = dt.timedelta(minutes=1)
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+NAME_LENGTH = 200
+SID_ROUND = re.compile(r"(\d{1,9})\.")
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,16 @@ def register(
     email = email.strip()
     if not EMAIL.fullmatch(email) or len(email) > 254:
         raise InvalidAccount("This is not an e-mail address: expected name@example.com.")
-    if len(full_name) > 200:
-        raise InvalidAccount("A name has at most 200 characters.")
-    if "\0" in email + full_name:
-        raise InvalidAccount("The account details hold a NUL character.")
+    if "\0" in email:
+        raise InvalidAccount("The e-mail address holds a NUL character.")
+    full_name = check_name(full_name)
     if password is not None:
         passwords.check_new(password)
     row = session.execute(
         upsert(User)
         .values(
             email=email,
-            full_name=full_name.strip(),
+            full_name=full_name,
             role=role,
             password_hash=passwords.hash_password(password) if password else None,
         )
@@ -76,6 +77,14 @@ def register(
     return row
 
 
+def check_name(full_name: str) -> str:
+    """A person's name as it is kept; empty is none. Raises InvalidAccount."""
+    name = full_name.strip()
+    if len(name) > NAME_LENGTH or not name.isprintable():
+        raise InvalidAccount(f"A name has at most {NAME_LENGTH} printable characters.")
+    return name
+
+
 def sign_in(session: Session, email: str, password: str) -> Identity:
     """The user whose password this is; raises WrongPassword, which does not say which is wrong."""
     email = email.replace("\0", " ")  # which no address holds, and PostgreSQL cannot be asked for
@@ -83,7 +92,15 @@ def sign_in(session: Session, email: str, password: str) -> Identity:
     fits = passwords.verify(user.password_hash if user else None, password)
     if user is None or not fits or user.disabled_at is not None:
         raise WrongPassword()
-    return _identity(user, new_sid())
+    return _identity(user, new_sid(user.sign_in_round))
+
+
+def rename(session: Session, user_id: int, full_name: str) -> User:
+    """Change a person's name; raises InvalidAccount."""
+    user = session.get_one(User, user_id, with_for_update={"key_share": True})
+    user.full_name = check_name(full_name)
+    session.flush()
+    return user
 
 
 def set_password(session: Session, user_id: int, new: str, current: str | None) -> None:
@@ -103,7 +120,12 @@ def identify(session: Session, user_id: int, sid: str) -> Identity:
     """The user behind a token; raises NotSignedIn if disabled, deleted or signed out."""
     ended = exists().where(RevokedSession.sid == sid)
     user = session.scalar(
-        select(User).where(User.id == user_id, User.disabled_at.is_(None), ~ended)
+        select(User).where(
+            User.id == user_id,
+            User.disabled_at.is_(None),
+            User.sign_in_round == round_of(sid),
+            ~ended,
+        )
     )
     if user is None:
         raise NotSignedIn()
@@ -154,7 +176,7 @@ def use_link(session: Session, token: str, now: dt.datetime) -> Identity:
     user = session.get(User, user_id) if user_id is not None else None
     if user is None or user.disabled_at is not None:
         raise LinkUsed()
-    return _identity(user, new_sid())
+    return _identity(user, new_sid(user.sign_in_round))
 
 
 def make_key(session: Session, user_id: int, name: str) -> tuple[ApiKey, str]:
@@ -205,8 +227,29 @@ def identify_key(session: Session, key: str, now: dt.datetime) -> Identity:
         raise NotSignedIn("This API key is wrong or revoked.")
     user, key_id, last_used_at = row
     if last_used_at is None or now - last_used_at > LAST_USED_STEP:
-        session.execute(update(ApiKey).where(ApiKey.id == key_id).values(last_used_at=now))
+        stale = ApiKey.last_used_at.is_(None) | (ApiKey.last_used_at < now - LAST_USED_STEP)
+        session.execute(
+            update(ApiKey).where(ApiKey.id == key_id, stale).values(last_used_at=now)
+        )  # asked again, so that of many requests at once one writes
     return _identity(user, None)
+
+
+def end_everything(session: Session, user: User, now: dt.datetime) -> None:
+    """End every sign-in, link and API key of a user, for good and on every instance."""
+    end_sign_ins(session, user)
+    session.execute(
+        update(ApiKey)
+        .where(ApiKey.user_id == user.id, ApiKey.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
+
+
+def end_sign_ins(session: Session, user: User) -> None:
+    """End every sign-in of a user and the links that are not used yet; API keys go on."""
+    user.sign_in_round += 1
+    session.execute(
+        delete(SignInLink).where(SignInLink.user_id == user.id, SignInLink.used_at.is_(None))
+    )
 
 
 def audit(
@@ -218,8 +261,15 @@ def audit(
     session.add(Audit(action=action, user_id=user_id, subject=subject, details=facts))
 
 
-def new_sid() -> str:
-    return secrets.token_hex(16)
+def new_sid(sign_in_round: int = 0) -> str:
+    """The name of a new sign-in, which begins with the round that it belongs to."""
+    return f"{sign_in_round}.{secrets.token_hex(16)}"
+
+
+def round_of(sid: str) -> int:
+    """The round that a sign-in belongs to; one without a number is of the first."""
+    found = SID_ROUND.match(sid)
+    return int(found[1]) if found else 0
 
 
 def _identity(user: User, sid: str | None) -> Identity:
