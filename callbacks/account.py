@@ -1,4 +1,4 @@
-"""The account page: set a password, revoke a key."""
+"""The account page: change a name, set a password, make and revoke keys."""
 
 from __future__ import annotations
 
@@ -23,11 +23,24 @@ def register(app: Dash, services: Services) -> None:
     def save(_: int, __: int, current: str, new: str, repeat: str) -> tuple[Any, str, str]:
         return set_password(services, page_user(), current or "", new or "", repeat or "")
 
-    def revoke(_: list[int | None]) -> tuple[Any, Any, Any]:
+    def keys(_: list[int | None], __: int, ___: int, name: str) -> tuple[Any, ...]:
         if not ctx.triggered or not ctx.triggered[0]["value"]:
-            return no_update, no_update, no_update
-        return revoke_key(services, page_user(), int(ctx.triggered_id["key"]))
+            return (no_update,) * 5
+        if isinstance(ctx.triggered_id, dict):
+            return revoke_key(services, page_user(), int(ctx.triggered_id["key"]))
+        return make_key(services, page_user(), name or "")
 
+    def change_name(_: int, __: int, name: str) -> tuple[str, str]:
+        return rename(services, page_user(), name or "")
+
+    app.callback(
+        Output(Ids.NAME_MESSAGE, "children"),
+        Output(Ids.NAME_MESSAGE, "className"),
+        Input(Ids.RENAME, "n_clicks"),
+        Input(Ids.NAME, "n_submit"),
+        State(Ids.NAME, "value"),
+        prevent_initial_call=True,
+    )(change_name)
     app.callback(
         Output(Ids.PASSWORD, "children"),
         Output(Ids.MESSAGE, "children"),
@@ -43,9 +56,14 @@ def register(app: Dash, services: Services) -> None:
         Output(Ids.KEYS, "children"),
         Output(Ids.KEY_MESSAGE, "children"),
         Output(Ids.KEY_MESSAGE, "className"),
+        Output(Ids.NEW_KEY, "children"),
+        Output(Ids.KEY_NAME, "value"),
         Input({"type": REVOKE, "key": ALL}, "n_clicks"),
+        Input(Ids.MAKE_KEY, "n_clicks"),
+        Input(Ids.KEY_NAME, "n_submit"),
+        State(Ids.KEY_NAME, "value"),
         prevent_initial_call=True,
-    )(revoke)
+    )(keys)
 
 
 def page(services: Services, who: Identity) -> Any:
@@ -74,15 +92,37 @@ def set_password(
     return layout.password_form(True, who.email), "The password is set.", SUCCESS
 
 
-def revoke_key(services: Services, who: Identity, key_id: int) -> tuple[Any, str, str]:
+def rename(services: Services, who: Identity, name: str) -> tuple[str, str]:
+    try:
+        with services.sessions.begin() as session:
+            accounts.rename(session, who.id, name)
+            accounts.audit(session, "profile.rename", user_id=who.id)
+    except DinsightError as error:
+        return error.message, FAILURE
+    return "The name is changed.", SUCCESS
+
+
+def make_key(services: Services, who: Identity, name: str) -> tuple[Any, ...]:
+    """The table anew, what happened, the key itself, the field; an error leaves what was typed."""
+    try:
+        with services.sessions.begin() as session:
+            row, key = accounts.make_key(session, who.id, name)
+            accounts.audit(session, "key.make", user_id=who.id, subject=row.name)
+            table = layout.key_table(_keys(session, who))
+    except DinsightError as error:
+        return no_update, error.message, FAILURE, None, no_update
+    return table, "The key is made.", SUCCESS, layout.new_key(key), ""
+
+
+def revoke_key(services: Services, who: Identity, key_id: int) -> tuple[Any, ...]:
     try:
         with services.sessions.begin() as session:
             accounts.revoke_key(session, who.id, key_id, services.now())
             accounts.audit(session, "key.revoke", user_id=who.id, subject=str(key_id))
+            table = layout.key_table(_keys(session, who))
     except DinsightError as error:
-        return no_update, error.message, FAILURE
-    with services.sessions() as session:
-        return layout.key_table(_keys(session, who)), "The key is revoked.", SUCCESS
+        return no_update, error.message, FAILURE, None, no_update
+    return table, "The key is revoked.", SUCCESS, None, no_update
 
 
 def _keys(session: Session, who: Identity) -> list[Key]:
