@@ -118,7 +118,7 @@ def make_key(body: dict[str, Any]) -> Response:
     """A new API key for a machine sender; this answer is the only one that shows it."""
     with services().sessions.begin() as session:
         row, key = accounts.make_key(session, who().id, body["name"])
-        accounts.audit(session, "key.make", user_id=who().id, subject=row.name)
+        accounts.audit(session, "key.make", user_id=who().id, subject=row.name, key_id=row.id)
         data = describe_key(row) | {"key": key}
     return success(data, 201)
 
@@ -128,8 +128,8 @@ def make_key(body: dict[str, Any]) -> Response:
 def revoke_key(key_id: int) -> Response:
     """Revoke an API key, at once."""
     with services().sessions.begin() as session:
-        accounts.revoke_key(session, who().id, key_id, services().now())
-        accounts.audit(session, "key.revoke", user_id=who().id, subject=str(key_id))
+        name = accounts.revoke_key(session, who(), key_id, services().now())
+        accounts.audit(session, "key.revoke", user_id=who().id, subject=name, key_id=key_id)
     return success({"id": key_id})
 
 

@@ -107,7 +107,7 @@ def make_key(services: Services, who: Identity, name: str) -> tuple[Any, ...]:
     try:
         with services.sessions.begin() as session:
             row, key = accounts.make_key(session, who.id, name)
-            accounts.audit(session, "key.make", user_id=who.id, subject=row.name)
+            accounts.audit(session, "key.make", user_id=who.id, subject=row.name, key_id=row.id)
             table = layout.key_table(_keys(session, who))
     except DinsightError as error:
         return no_update, error.message, FAILURE, None, no_update
@@ -117,8 +117,8 @@ def make_key(services: Services, who: Identity, name: str) -> tuple[Any, ...]:
 def revoke_key(services: Services, who: Identity, key_id: int) -> tuple[Any, ...]:
     try:
         with services.sessions.begin() as session:
-            accounts.revoke_key(session, who.id, key_id, services.now())
-            accounts.audit(session, "key.revoke", user_id=who.id, subject=str(key_id))
+            name = accounts.revoke_key(session, who, key_id, services.now())
+            accounts.audit(session, "key.revoke", user_id=who.id, subject=name, key_id=key_id)
             table = layout.key_table(_keys(session, who))
     except DinsightError as error:
         return no_update, error.message, FAILURE, None, no_update

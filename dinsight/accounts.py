@@ -8,7 +8,7 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import delete, exists, func, insert, select, true, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -200,16 +200,21 @@ def list_keys(session: Session, user_id: int) -> list[ApiKey]:
     )
 
 
-def revoke_key(session: Session, user_id: int, key_id: int, now: dt.datetime) -> None:
-    """End a key at once; raises KeyNotFound for one that is not this user's."""
-    revoked = session.scalar(
+def revoke_key(session: Session, who: Identity, key_id: int, now: dt.datetime) -> str:
+    """End a key at once, and give its name; an administrator can end anybody's.
+
+    Raises KeyNotFound for one that is not this user's.
+    """
+    own = true() if who.is_admin else ApiKey.user_id == who.id
+    name: str | None = session.scalar(
         update(ApiKey)
-        .where(ApiKey.id == key_id, ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
+        .where(ApiKey.id == key_id, own, ApiKey.revoked_at.is_(None))
         .values(revoked_at=now)
-        .returning(ApiKey.id)
+        .returning(ApiKey.name)
     )
-    if revoked is None:
+    if name is None:
         raise KeyNotFound()
+    return name
 
 
 def identify_key(session: Session, key: str, now: dt.datetime) -> Identity:
