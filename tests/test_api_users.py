@@ -28,7 +28,7 @@ from tests.conftest import make_user
 from tests.factories import PASSWORD
 from tests.test_api_auth import bearer, login, profile_status
 from tests.test_api_main_job import Api
-from tests.test_callbacks import Browser
+from tests.test_callbacks import Browser, question
 
 ROOT = Path(__file__).parent.parent
 NEW = "a new and better one"
@@ -373,6 +373,21 @@ def test_a_denial_is_noted_with_whose_it_was_and_no_flood_is(
     with services.sessions.begin() as session:
         audit_log.deny(session, other, "later", None, later)
     assert noted(services).count(("denied",)) == DENIALS_A_MINUTE + 1
+
+
+def test_a_denial_on_a_page_is_noted_as_well(
+    client: FlaskClient, services: Services, user: Identity, other: Identity, baseline_id: int
+) -> None:
+    browser = Browser(client)
+    browser.sign_in(other.email)
+    want = {"search": f"?baseline_id={baseline_id}", "n": "1"}
+    browser.call("live-map.figure", "live-want.data", live_want__data=want)
+    browser.press("live-reset-confirm", question(baseline_id))
+    columns = (Audit.user_id, Audit.subject, Audit.details)
+    assert [row[1:] for row in noted(services, Audit.action, *columns) if row[0] == "denied"] == [
+        (other.id, f"open {baseline_id}", {"owner_id": user.id}),
+        (other.id, f"reset {baseline_id}/default", {"owner_id": user.id}),
+    ]
 
 
 def test_an_administrator_is_denied_nothing(admin: Api, services: Services) -> None:
