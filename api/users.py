@@ -13,7 +13,7 @@ from api.auth import profile as profile_of
 from api.bodies import Blueprint
 from api.context import services, who
 from api.fields import Body, Line
-from api.security import SIGN_IN, signed_in
+from api.security import SIGN_IN, by_cookie, issue_tokens, renew_cookies, signed_in
 from dinsight import accounts, people
 from dinsight.models import User
 from dinsight.people import Change, Invitation
@@ -65,11 +65,19 @@ def rename(body: dict[str, Any]) -> Response:
 @signed_in
 @blueprint.arguments(Password)
 def set_password(body: dict[str, Any]) -> Response:
-    """Set your password; who has one must give it."""
+    """Set your password; who has one must give it.
+
+    Every sign-in of before ends and API keys go on. The answer has the tokens of a new sign-in.
+    """
     with services().sessions.begin() as session:
-        accounts.set_password(session, who().id, body["new_password"], body["current_password"])
+        entered = accounts.set_password(
+            session, who().id, body["new_password"], body["current_password"]
+        )
         accounts.audit(session, "password.set", user_id=who().id)
-    return success({"message": "The password is set."})
+    access, refresh = issue_tokens(entered)
+    if by_cookie():
+        renew_cookies(entered)
+    return success({"access_token": access, "refresh_token": refresh, "token_type": "Bearer"})
 
 
 @blueprint.route("", methods=["GET"])

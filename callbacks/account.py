@@ -7,7 +7,7 @@ from typing import Any
 from dash import ALL, Dash, Input, Output, State, ctx, no_update
 from sqlalchemy.orm import Session
 
-from api.security import page_user
+from api.security import page_user, renew_cookies
 from dinsight import accounts
 from dinsight.accounts import Identity
 from dinsight.errors import DinsightError
@@ -16,6 +16,7 @@ from layouts import account as layout
 from layouts.account import REVOKE, Ids, Key
 
 DIFFERENT = "The two new passwords differ."
+PASSWORD_SET = "The password is set. Every other sign-in of yours is ended; API keys go on."  # noqa: S105
 FAILURE, SUCCESS = "message error", "message success"
 
 
@@ -85,11 +86,12 @@ def set_password(
         return no_update, DIFFERENT, FAILURE
     try:
         with services.sessions.begin() as session:
-            accounts.set_password(session, who.id, new, current)
+            entered = accounts.set_password(session, who.id, new, current)
             accounts.audit(session, "password.set", user_id=who.id)
     except DinsightError as error:
         return no_update, error.message, FAILURE
-    return layout.password_form(True, who.email), "The password is set.", SUCCESS
+    renew_cookies(entered)
+    return layout.password_form(True, who.email), PASSWORD_SET, SUCCESS
 
 
 def rename(services: Services, who: Identity, name: str) -> tuple[str, str]:

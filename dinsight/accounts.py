@@ -103,13 +103,19 @@ def rename(session: Session, user_id: int, full_name: str) -> User:
     return user
 
 
-def set_password(session: Session, user_id: int, new: str, current: str | None) -> None:
-    """Set the password; a user who has one must give it (WrongPassword)."""
-    user = session.get_one(User, user_id, with_for_update=True)
+def set_password(session: Session, user_id: int, new: str, current: str | None) -> Identity:
+    """Set the password; a user who has one must give it (WrongPassword).
+
+    Every sign-in of before ends, as somebody else may know the old password; what is given back
+    is a new one, for whoever set it.
+    """
+    user = session.get_one(User, user_id, with_for_update={"key_share": True})
     if user.password_hash and not passwords.verify(user.password_hash, current or ""):
         raise WrongPassword("The current password is wrong.")
     passwords.check_new(new)
     user.password_hash = passwords.hash_password(new)
+    end_sign_ins(session, user)
+    return _identity(user, new_sid(user.sign_in_round))
 
 
 def has_password(session: Session, user_id: int) -> bool:

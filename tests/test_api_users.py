@@ -89,6 +89,41 @@ def test_a_user_changes_their_password_with_the_current_one(
     assert login(client, user.email, NEW)["user"]["id"] == user.id
 
 
+def test_a_new_password_ends_every_sign_in_but_the_one_that_set_it(
+    client: FlaskClient, services: Services, user: Identity
+) -> None:
+    old = login(client, user.email)
+    with services.sessions.begin() as session:
+        _, key = accounts.make_key(session, user.id, "gateway")
+    here, there = (Browser(client.application.test_client()) for _ in range(2))
+    for browser in (here, there):
+        browser.sign_in(user.email)
+
+    def statuses() -> list[int]:
+        refreshed = client.post("/api/v1/auth/refresh", headers=bearer(old["refresh_token"]))
+        pages = [each.client.get("/api/v1/users/profile").status_code for each in (here, there)]
+        return [*pages, profile_status(client, old["access_token"]), refreshed.status_code]
+
+    assert statuses() == [200, 200, 200, 200]
+    body = {"current_password": PASSWORD, "new_password": NEW}
+    csrf = {"X-CSRF-TOKEN": here.cookie("csrf_access_token")}
+    answer = here.client.put("/api/v1/users/password", json=body, headers=csrf)
+    assert profile_status(client, answer.json["data"]["access_token"]) == 200
+    assert statuses() == [200, 401, 401, 401]
+    assert profile_status(client, key) == 200
+    there.sign_in(user.email, NEW)
+    answer = there.call(
+        "account-password-message.children",
+        "account-save-password.n_clicks",
+        account_save_password__n_clicks=1,
+        account_current_password__value=NEW,
+        account_new_password__value=PASSWORD,
+        account_repeat_password__value=PASSWORD,
+    )
+    assert answer.status_code == 200
+    assert statuses() == [401, 200, 401, 401]
+
+
 # ---- what administrators do ----
 
 
