@@ -13,6 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import (
     anomaly,
+    audit,
     auth,
     baselines,
     bodies,
@@ -66,7 +67,7 @@ def register(server: Flask, services: Services) -> None:
     security.register(server, services.settings, services.secret_key)
     errors.register(server)
     api = RestApi(server)
-    for resource in (auth, users, baselines, monitor, streaming, anomaly):
+    for resource in (auth, users, audit, baselines, monitor, streaming, anomaly):
         prefix = PREFIX + (resource.blueprint.url_prefix or "")
         api.register_blueprint(resource.blueprint, url_prefix=prefix)
     server.register_blueprint(health.blueprint)

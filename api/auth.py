@@ -17,7 +17,7 @@ from api.security import signed_in as signed_in_only
 from dinsight import accounts
 from dinsight.accounts import Identity
 from dinsight.errors import NotSignedIn, RegistrationClosed, WrongPassword
-from dinsight.models import ApiKey
+from dinsight.models import ApiKey, User
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Signing in")
 
@@ -54,7 +54,7 @@ def register(body: dict[str, Any]) -> Response:
             session, body["email"], body["password"], full_name=body["full_name"]
         )
         accounts.audit(session, "register", user_id=user.id)
-        data = {key: getattr(user, key) for key in ("id", "email", "full_name", "role")}
+        data = profile(user)
     return success({"user": data}, 201)
 
 
@@ -122,7 +122,7 @@ def make_key(body: dict[str, Any]) -> Response:
     """A new API key for a machine sender; this answer is the only one that shows it."""
     with services().sessions.begin() as session:
         row, key = accounts.make_key(session, who().id, body["name"])
-        accounts.audit(session, "key.make", user_id=who().id, subject=row.name)
+        accounts.audit(session, "key.make", user_id=who().id, subject=row.name, key_id=row.id)
         data = describe_key(row) | {"key": key}
     return success(data, 201)
 
@@ -132,8 +132,8 @@ def make_key(body: dict[str, Any]) -> Response:
 def revoke_key(key_id: int) -> Response:
     """Revoke an API key, at once."""
     with services().sessions.begin() as session:
-        accounts.revoke_key(session, who().id, key_id, services().now())
-        accounts.audit(session, "key.revoke", user_id=who().id, subject=str(key_id))
+        name = accounts.revoke_key(session, who(), key_id, services().now())
+        accounts.audit(session, "key.revoke", user_id=who().id, subject=name, key_id=key_id)
     return success({"id": key_id})
 
 
@@ -154,12 +154,12 @@ def sign_in(email: str, password: str) -> Identity:
     return identity
 
 
-def profile(identity: Identity) -> dict[str, Any]:
+def profile(person: Identity | User) -> dict[str, Any]:
     return {
-        "id": identity.id,
-        "email": identity.email,
-        "full_name": identity.full_name,
-        "role": identity.role,
+        "id": person.id,
+        "email": person.email,
+        "full_name": person.full_name,
+        "role": person.role,
     }
 
 

@@ -11,7 +11,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from api.answers import failure
-from dinsight import database, errors
+from api.context import services, who
+from dinsight import audit_log, database, errors
 
 RETRY_AFTER_SECONDS = 2
 
@@ -24,6 +25,7 @@ STATUS: dict[type[errors.DinsightError], int] = {
     errors.NotSignedIn: 401,
     errors.WrongPassword: 401,
     errors.RegistrationClosed: 403,
+    errors.AdminOnly: 403,
     errors.NotFound: 404,
     errors.BaselineNotReady: 409,
     errors.BaselineFailed: 409,
@@ -32,6 +34,7 @@ STATUS: dict[type[errors.DinsightError], int] = {
     errors.MapOutdated: 409,
     errors.EpochChanged: 409,
     errors.EmailTaken: 409,
+    errors.LastAdmin: 409,
     errors.LinkUsed: 410,
     errors.TooLarge: 413,
     errors.KeyReused: 422,
@@ -39,6 +42,9 @@ STATUS: dict[type[errors.DinsightError], int] = {
     errors.DatabaseUnavailable: 503,
     errors.MapBeingRefitted: 503,
 }
+
+# Those that are somebody's: who asks for another's meets the same answer as for none.
+OBJECTS = (errors.BaselineNotFound, errors.KeyNotFound, errors.UserNotFound)
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +59,8 @@ def status_of(kind: type[errors.DinsightError]) -> int:
 
 def register(server: Flask) -> None:
     server.register_error_handler(errors.DinsightError, domain_error)
+    for kind in OBJECTS:
+        server.register_error_handler(kind, denied)
     server.register_error_handler(HTTPException, http_error)
     server.register_error_handler(SQLAlchemyError, database_error)
     server.register_error_handler(Exception, unexpected)
@@ -71,6 +79,18 @@ def retry_after(error: errors.DinsightError) -> int | None:
     if isinstance(error, errors.TooManyRequests):
         return int(error.details["retry_after"])
     return RETRY_AFTER_SECONDS if status_of(type(error)) == 503 else None
+
+
+def denied(error: errors.DinsightError) -> Response:
+    """The answer, and a note of who asked for what."""
+    baseline_id = (request.view_args or {}).get("baseline_id")
+    subject = f"{request.method} {request.path}"[:200]
+    try:
+        with services().sessions.begin() as session:
+            audit_log.deny(session, who(), subject, baseline_id, services().now())
+    except SQLAlchemyError as trouble:
+        return database_error(trouble)
+    return domain_error(error)
 
 
 def http_error(error: HTTPException) -> Response:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar, cast
 from urllib.parse import quote
 
-from flask import Flask, Response, current_app, g, redirect, request
+from flask import Flask, Response, after_this_request, current_app, g, redirect, request
 from flask_jwt_extended import (
     JWTManager,
     create_access_token,
@@ -204,6 +204,23 @@ def set_cookies(answer: BaseResponse, identity: Identity, *, remember: bool) -> 
     set_access_cookies(response, token, max_age=lifetime and int(lifetime.total_seconds()))
     if request.is_secure:
         secure_cookies(response)
+
+
+def by_cookie() -> bool:
+    """Whether the page's cookie, and not a header, signed this request in."""
+    return not request.headers.get("Authorization", "").startswith(BEARER)
+
+
+def renew_cookies(identity: Identity) -> None:
+    """Keep the browser that asks signed in: its answer brings the cookies of a new sign-in."""
+    claims = get_jwt()
+    usual = services().settings.access_token_hours * 3600
+    remember = claims["exp"] - claims["iat"] > usual
+
+    @after_this_request
+    def keep(response: Response) -> Response:
+        set_cookies(response, identity, remember=remember)
+        return response
 
 
 def secure_cookies(response: Response) -> None:

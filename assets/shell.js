@@ -79,7 +79,11 @@
 
   /** The title of a page; the streaming page goes on to say the machine's state in it. */
   function title(path) {
-    const names = { "/account": "Account", "/dashboard/streaming": "Streaming" };
+    const names = {
+      "/account": "Account",
+      "/admin": "Administration",
+      "/dashboard/streaming": "Streaming",
+    };
     document.title = `${names[path.replace(/\/$/, "")] || "No such page"} · D'insight`;
   }
 

@@ -1,4 +1,4 @@
-"""The account page: set a password, revoke a key."""
+"""The account page: change a name, set a password, make and revoke keys."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from dash import ALL, Dash, Input, Output, State, ctx, no_update
 from sqlalchemy.orm import Session
 
-from api.security import page_user
+from api.security import page_user, renew_cookies
 from dinsight import accounts
 from dinsight.accounts import Identity
 from dinsight.errors import DinsightError
@@ -16,6 +16,7 @@ from layouts import account as layout
 from layouts.account import REVOKE, Ids, Key
 
 DIFFERENT = "The two new passwords differ."
+PASSWORD_SET = "The password is set. Every other sign-in of yours is ended; API keys go on."  # noqa: S105
 FAILURE, SUCCESS = "message error", "message success"
 
 
@@ -23,11 +24,24 @@ def register(app: Dash, services: Services) -> None:
     def save(_: int, __: int, current: str, new: str, repeat: str) -> tuple[Any, str, str]:
         return set_password(services, page_user(), current or "", new or "", repeat or "")
 
-    def revoke(_: list[int | None]) -> tuple[Any, Any, Any]:
+    def keys(_: list[int | None], __: int, ___: int, name: str) -> tuple[Any, ...]:
         if not ctx.triggered or not ctx.triggered[0]["value"]:
-            return no_update, no_update, no_update
-        return revoke_key(services, page_user(), int(ctx.triggered_id["key"]))
+            return (no_update,) * 5
+        if isinstance(ctx.triggered_id, dict):
+            return revoke_key(services, page_user(), int(ctx.triggered_id["key"]))
+        return make_key(services, page_user(), name or "")
 
+    def change_name(_: int, __: int, name: str) -> tuple[str, str]:
+        return rename(services, page_user(), name or "")
+
+    app.callback(
+        Output(Ids.NAME_MESSAGE, "children"),
+        Output(Ids.NAME_MESSAGE, "className"),
+        Input(Ids.RENAME, "n_clicks"),
+        Input(Ids.NAME, "n_submit"),
+        State(Ids.NAME, "value"),
+        prevent_initial_call=True,
+    )(change_name)
     app.callback(
         Output(Ids.PASSWORD, "children"),
         Output(Ids.MESSAGE, "children"),
@@ -43,9 +57,14 @@ def register(app: Dash, services: Services) -> None:
         Output(Ids.KEYS, "children"),
         Output(Ids.KEY_MESSAGE, "children"),
         Output(Ids.KEY_MESSAGE, "className"),
+        Output(Ids.NEW_KEY, "children"),
+        Output(Ids.KEY_NAME, "value"),
         Input({"type": REVOKE, "key": ALL}, "n_clicks"),
+        Input(Ids.MAKE_KEY, "n_clicks"),
+        Input(Ids.KEY_NAME, "n_submit"),
+        State(Ids.KEY_NAME, "value"),
         prevent_initial_call=True,
-    )(revoke)
+    )(keys)
 
 
 def page(services: Services, who: Identity) -> Any:
@@ -67,22 +86,45 @@ def set_password(
         return no_update, DIFFERENT, FAILURE
     try:
         with services.sessions.begin() as session:
-            accounts.set_password(session, who.id, new, current)
+            entered = accounts.set_password(session, who.id, new, current)
             accounts.audit(session, "password.set", user_id=who.id)
     except DinsightError as error:
         return no_update, error.message, FAILURE
-    return layout.password_form(True, who.email), "The password is set.", SUCCESS
+    renew_cookies(entered)
+    return layout.password_form(True, who.email), PASSWORD_SET, SUCCESS
 
 
-def revoke_key(services: Services, who: Identity, key_id: int) -> tuple[Any, str, str]:
+def rename(services: Services, who: Identity, name: str) -> tuple[str, str]:
     try:
         with services.sessions.begin() as session:
-            accounts.revoke_key(session, who.id, key_id, services.now())
-            accounts.audit(session, "key.revoke", user_id=who.id, subject=str(key_id))
+            accounts.rename(session, who.id, name)
+            accounts.audit(session, "profile.rename", user_id=who.id)
     except DinsightError as error:
-        return no_update, error.message, FAILURE
-    with services.sessions() as session:
-        return layout.key_table(_keys(session, who)), "The key is revoked.", SUCCESS
+        return error.message, FAILURE
+    return "The name is changed.", SUCCESS
+
+
+def make_key(services: Services, who: Identity, name: str) -> tuple[Any, ...]:
+    """The table anew, what happened, the key itself, the field; an error leaves what was typed."""
+    try:
+        with services.sessions.begin() as session:
+            row, key = accounts.make_key(session, who.id, name)
+            accounts.audit(session, "key.make", user_id=who.id, subject=row.name, key_id=row.id)
+            table = layout.key_table(_keys(session, who))
+    except DinsightError as error:
+        return no_update, error.message, FAILURE, None, no_update
+    return table, "The key is made.", SUCCESS, layout.new_key(key), ""
+
+
+def revoke_key(services: Services, who: Identity, key_id: int) -> tuple[Any, ...]:
+    try:
+        with services.sessions.begin() as session:
+            name = accounts.revoke_key(session, who, key_id, services.now())
+            accounts.audit(session, "key.revoke", user_id=who.id, subject=name, key_id=key_id)
+            table = layout.key_table(_keys(session, who))
+    except DinsightError as error:
+        return no_update, error.message, FAILURE, None, no_update
+    return table, "The key is revoked.", SUCCESS, None, no_update
 
 
 def _keys(session: Session, who: Identity) -> list[Key]:

@@ -13,10 +13,11 @@ from dash import ClientsideFunction, Dash, Input, Output, State, ctx
 
 from api.security import page_user
 from callbacks.streaming import MOST_ID, newest_baseline
-from dinsight import baselines, contours, feed, packing, streams
+from dinsight import audit_log, baselines, contours, feed, packing, streams
 from dinsight.accounts import Identity
 from dinsight.errors import (
     BaselineFailed,
+    BaselineNotFound,
     BaselineNotReady,
     DinsightError,
     InvalidRequest,
@@ -177,6 +178,11 @@ def acted(services: Services, who: Identity, ask: Ask, action: str) -> dict[str,
             else:
                 streams.control(session, who, ask.baseline_id, ask.stream, action)
                 sentence = SENTENCES[action]
+    except BaselineNotFound as error:
+        with services.sessions.begin() as session:
+            subject = f"{action} {ask.baseline_id}/{ask.stream}"
+            audit_log.deny(session, who, subject, ask.baseline_id, services.now())
+        return {"sentence": error.message, "at": services.now().isoformat()}
     except DinsightError as error:
         return {"sentence": error.message, "at": services.now().isoformat()}
     return {"sentence": sentence, "at": services.now().isoformat()}

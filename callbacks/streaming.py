@@ -11,7 +11,7 @@ from flask import request
 from sqlalchemy.orm import Session
 
 from api.security import page_user
-from dinsight import baselines, contours, feed, streams
+from dinsight import audit_log, baselines, contours, feed, streams
 from dinsight.accounts import Identity
 from dinsight.errors import BaselineNotFound, DinsightError, MapBeingRefitted, MapOutdated
 from dinsight.models import Baseline
@@ -36,6 +36,7 @@ class View:
     streams: list[str] = field(default_factory=list)
     figure: dict[str, Any] | None = None
     map_id: int | None = None
+    denied: int | None = None  # the baseline that was asked for, and does not exist or is another's
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,13 @@ def register(app: Dash, services: Services) -> None:
 
 def opened(services: Services, who: Identity, want: Want) -> list[Any]:
     """The outputs of opening what the address asks for."""
-    with services.sessions() as session:
+    with services.sessions.begin() as session:
         shown = look(session, who, want)
         known = baselines.list_visible(session, who)
         names = shown.streams or [shown.stream]
         chosen = shown.baseline
+        if shown.denied is not None:
+            audit_log.deny(session, who, f"open {shown.denied}", shown.denied, services.now())
         return [
             [option(baseline) for baseline in known],
             str(chosen.id) if chosen else None,
@@ -127,6 +130,7 @@ def opened(services: Services, who: Identity, want: Want) -> list[Any]:
 
 def look(session: Session, who: Identity, want: Want) -> View:
     """What there is to show; a failure of the domain becomes a sentence on the page."""
+    baseline_id = None
     try:
         baseline_id, stream = wanted(want.search)
         if baseline_id is not None:
@@ -135,6 +139,8 @@ def look(session: Session, who: Identity, want: Want) -> View:
         if newest is None:
             return View("none", empty.no_baseline(want.base_url))
         return look_at(session, who, newest, stream, want)
+    except BaselineNotFound as error:
+        return View("refused", empty.refused(error.message), denied=baseline_id)
     except DinsightError as error:
         return View("refused", empty.refused(error.message))
 

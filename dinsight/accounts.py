@@ -8,7 +8,7 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, select, true, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -27,6 +27,8 @@ KEY_PREFIX = "dk_"
 LINK_LIFETIME = dt.timedelta(hours=24)
 LAST_USED_STEP = dt.timedelta(minutes=1)
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+NAME_LENGTH = 200
+SID_ROUND = re.compile(r"(\d{1,9})\.")
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,16 @@ def register(
     email = email.strip()
     if not EMAIL.fullmatch(email) or len(email) > 254:
         raise InvalidAccount("This is not an e-mail address: expected name@example.com.")
-    if len(full_name) > 200:
-        raise InvalidAccount("A name has at most 200 characters.")
-    if "\0" in email + full_name:
-        raise InvalidAccount("The account details hold a NUL character.")
+    if "\0" in email:
+        raise InvalidAccount("The e-mail address holds a NUL character.")
+    full_name = check_name(full_name)
     if password is not None:
         passwords.check_new(password)
     row = session.execute(
         upsert(User)
         .values(
             email=email,
-            full_name=full_name.strip(),
+            full_name=full_name,
             role=role,
             password_hash=passwords.hash_password(password) if password else None,
         )
@@ -76,6 +77,14 @@ def register(
     return row
 
 
+def check_name(full_name: str) -> str:
+    """A person's name as it is kept; empty is none. Raises InvalidAccount."""
+    name = full_name.strip()
+    if len(name) > NAME_LENGTH or not name.isprintable():
+        raise InvalidAccount(f"A name has at most {NAME_LENGTH} printable characters.")
+    return name
+
+
 def sign_in(session: Session, email: str, password: str) -> Identity:
     """The user whose password this is; raises WrongPassword, which does not say which is wrong."""
     email = email.replace("\0", " ")  # which no address holds, and PostgreSQL cannot be asked for
@@ -83,16 +92,30 @@ def sign_in(session: Session, email: str, password: str) -> Identity:
     fits = passwords.verify(user.password_hash if user else None, password)
     if user is None or not fits or user.disabled_at is not None:
         raise WrongPassword()
-    return _identity(user, new_sid())
+    return _identity(user, new_sid(user.sign_in_round))
 
 
-def set_password(session: Session, user_id: int, new: str, current: str | None) -> None:
-    """Set the password; a user who has one must give it (WrongPassword)."""
-    user = session.get_one(User, user_id, with_for_update=True)
+def rename(session: Session, user_id: int, full_name: str) -> User:
+    """Change a person's name; raises InvalidAccount."""
+    user = session.get_one(User, user_id, with_for_update={"key_share": True})
+    user.full_name = check_name(full_name)
+    session.flush()
+    return user
+
+
+def set_password(session: Session, user_id: int, new: str, current: str | None) -> Identity:
+    """Set the password; a user who has one must give it (WrongPassword).
+
+    Every sign-in of before ends, as somebody else may know the old password; what is given back
+    is a new one, for whoever set it.
+    """
+    user = session.get_one(User, user_id, with_for_update={"key_share": True})
     if user.password_hash and not passwords.verify(user.password_hash, current or ""):
         raise WrongPassword("The current password is wrong.")
     passwords.check_new(new)
     user.password_hash = passwords.hash_password(new)
+    end_sign_ins(session, user)
+    return _identity(user, new_sid(user.sign_in_round))
 
 
 def has_password(session: Session, user_id: int) -> bool:
@@ -102,13 +125,15 @@ def has_password(session: Session, user_id: int) -> bool:
 IDENTIFY = select(User.id, User.email, User.full_name, User.role).where(
     User.id == bindparam("user_id"),
     User.disabled_at.is_(None),
+    User.sign_in_round == bindparam("sign_in_round"),
     ~exists().where(RevokedSession.sid == bindparam("sid")),
 )
 
 
 def identify(session: Session, user_id: int, sid: str) -> Identity:
     """The user behind a token; raises NotSignedIn if disabled, deleted or signed out."""
-    row = session.connection().execute(IDENTIFY, {"user_id": user_id, "sid": sid}).one_or_none()
+    asked = {"user_id": user_id, "sid": sid, "sign_in_round": round_of(sid)}
+    row = session.connection().execute(IDENTIFY, asked).one_or_none()
     if row is None:
         raise NotSignedIn()
     return Identity(*row, sid)
@@ -158,7 +183,7 @@ def use_link(session: Session, token: str, now: dt.datetime) -> Identity:
     user = session.get(User, user_id) if user_id is not None else None
     if user is None or user.disabled_at is not None:
         raise LinkUsed()
-    return _identity(user, new_sid())
+    return _identity(user, new_sid(user.sign_in_round))
 
 
 def make_key(session: Session, user_id: int, name: str) -> tuple[ApiKey, str]:
@@ -182,16 +207,21 @@ def list_keys(session: Session, user_id: int) -> list[ApiKey]:
     )
 
 
-def revoke_key(session: Session, user_id: int, key_id: int, now: dt.datetime) -> None:
-    """End a key at once; raises KeyNotFound for one that is not this user's."""
-    revoked = session.scalar(
+def revoke_key(session: Session, who: Identity, key_id: int, now: dt.datetime) -> str:
+    """End a key at once, and give its name; an administrator can end anybody's.
+
+    Raises KeyNotFound for one that is not this user's.
+    """
+    own = true() if who.is_admin else ApiKey.user_id == who.id
+    name: str | None = session.scalar(
         update(ApiKey)
-        .where(ApiKey.id == key_id, ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
+        .where(ApiKey.id == key_id, own, ApiKey.revoked_at.is_(None))
         .values(revoked_at=now)
-        .returning(ApiKey.id)
+        .returning(ApiKey.name)
     )
-    if revoked is None:
+    if name is None:
         raise KeyNotFound()
+    return name
 
 
 IDENTIFY_KEY = (
@@ -213,8 +243,29 @@ def identify_key(session: Session, key: str, now: dt.datetime) -> Identity:
     if row is None:
         raise NotSignedIn("This API key is wrong or revoked.")
     if row.last_used_at is None or now - row.last_used_at > LAST_USED_STEP:
-        session.execute(update(ApiKey).where(ApiKey.id == row.key_id).values(last_used_at=now))
+        stale = ApiKey.last_used_at.is_(None) | (ApiKey.last_used_at < now - LAST_USED_STEP)
+        session.execute(
+            update(ApiKey).where(ApiKey.id == row.key_id, stale).values(last_used_at=now)
+        )  # asked again, so that of many requests at once one writes
     return Identity(row.id, row.email, row.full_name, row.role)
+
+
+def end_everything(session: Session, user: User, now: dt.datetime) -> None:
+    """End every sign-in, link and API key of a user, for good and on every instance."""
+    end_sign_ins(session, user)
+    session.execute(
+        update(ApiKey)
+        .where(ApiKey.user_id == user.id, ApiKey.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
+
+
+def end_sign_ins(session: Session, user: User) -> None:
+    """End every sign-in of a user and the links that are not used yet; API keys go on."""
+    user.sign_in_round += 1
+    session.execute(
+        delete(SignInLink).where(SignInLink.user_id == user.id, SignInLink.used_at.is_(None))
+    )
 
 
 def audit(
@@ -226,8 +277,15 @@ def audit(
     session.add(Audit(action=action, user_id=user_id, subject=subject, details=facts))
 
 
-def new_sid() -> str:
-    return secrets.token_hex(16)
+def new_sid(sign_in_round: int = 0) -> str:
+    """The name of a new sign-in, which begins with the round that it belongs to."""
+    return f"{sign_in_round}.{secrets.token_hex(16)}"
+
+
+def round_of(sid: str) -> int:
+    """The round that a sign-in belongs to; one without a number is of the first."""
+    found = SID_ROUND.match(sid)
+    return int(found[1]) if found else 0
 
 
 def _identity(user: User, sid: str | None) -> Identity:

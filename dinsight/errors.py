@@ -105,6 +105,10 @@ class KeyNotFound(NotFound):
     """There is no such API key."""
 
 
+class UserNotFound(NotFound):
+    """There is no such user."""
+
+
 class InvalidRequest(DinsightError):
     """The request is not understood."""
 
@@ -159,6 +163,14 @@ class WrongPassword(DinsightError):
 
 class RegistrationClosed(DinsightError):
     """Registration is closed on this server: ask its administrator for an account."""
+
+
+class AdminOnly(DinsightError):
+    """Only an administrator can do this."""
+
+
+class LastAdmin(DinsightError):
+    """This is the last administrator: make another user one first."""
 
 
 class EmailTaken(DinsightError):

@@ -49,12 +49,14 @@ def secret_key(settings: Settings) -> str:
 
 
 def first_user(session: Session, settings: Settings) -> User:
-    """The first user, an administrator; made when there is none at all.
+    """The first administrator who may sign in; made when there is no user at all.
 
-    Without DINSIGHT_BOOTSTRAP_PASSWORD the account has no password: a sign-in link lets them in.
+    There is always one, as the last one cannot be demoted or disabled. Without
+    DINSIGHT_BOOTSTRAP_PASSWORD the account has no password: a sign-in link lets them in.
     """
     session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": FIRST_USER_LOCK})
-    user = session.scalar(select(User).order_by(User.id).limit(1))
+    in_charge = (User.role == "admin") & User.disabled_at.is_(None)
+    user = session.scalar(select(User).order_by(in_charge.desc(), User.id).limit(1))
     if user is not None:
         return user
     return accounts.register(

@@ -50,7 +50,10 @@ class Base(DeclarativeBase):
 
 
 class User(Base):
-    """A person. Without a password, only a one-time sign-in link lets them in."""
+    """A person. Without a password, only a one-time sign-in link lets them in.
+
+    Every sign-in belongs to a round (its `sid` begins with it); a new round ends all before it.
+    """
 
     __tablename__ = "users"
 
@@ -60,6 +63,7 @@ class User(Base):
     role: Mapped[str] = mapped_column(server_default="user")
     password_hash: Mapped[str | None]
     preferences: Mapped[Json] = mapped_column(server_default="{}")
+    sign_in_round: Mapped[int] = mapped_column(server_default="0")
     disabled_at: Mapped[Moment | None]
     created_at: Mapped[Moment] = mapped_column(server_default=NOW)
 

@@ -11,7 +11,7 @@ from typing import Any
 import dash_bootstrap_components as dbc
 from dash import html
 
-from layouts.components import button, field
+from layouts.components import button, cell, command, field, moment, table
 
 
 @enum.unique
@@ -24,6 +24,12 @@ class Ids(enum.StrEnum):
     PASSWORD = "account-password"  # noqa: S105 - an element's id
     KEYS = "account-keys"
     KEY_MESSAGE = "account-keys-message"
+    KEY_NAME = "account-key-name"
+    MAKE_KEY = "account-make-key"
+    NEW_KEY = "account-new-key"
+    NAME = "account-name"
+    RENAME = "account-rename"
+    NAME_MESSAGE = "account-name-message"
 
 
 REVOKE = "account-revoke-key"
@@ -45,7 +51,15 @@ def page(
     return html.Div(
         [
             html.H1("Account"),
-            html.Section([html.H2("You"), profile(email, full_name, role)], className="card"),
+            html.Section(
+                [
+                    html.H2("You"),
+                    profile(email, role),
+                    html.Form(name_form(full_name), className="one-line", **{"data-stays": ""}),
+                    html.P(id=Ids.NAME_MESSAGE, role="status", className="message"),
+                ],
+                className="card",
+            ),
             html.Section(
                 [
                     html.H2("Password"),
@@ -67,7 +81,9 @@ def page(
                         className="hint",
                     ),
                     html.Div(key_table(keys), id=Ids.KEYS),
+                    html.Form(key_form(), className="one-line", **{"data-stays": ""}),
                     html.P(id=Ids.KEY_MESSAGE, role="status", className="message"),
+                    html.Div(id=Ids.NEW_KEY, className="new-key"),
                 ],
                 className="card",
             ),
@@ -76,14 +92,50 @@ def page(
     )
 
 
-def profile(email: str, full_name: str, role: str) -> html.Dl:
-    facts = {"E-mail": email, "Name": full_name or "–", "Role": role}
+def profile(email: str, role: str) -> html.Dl:
+    facts = {"E-mail": email, "Role": role}
     return html.Dl(
         [
             html.Div([html.Dt(name), html.Dd(value)], className="fact")
             for name, value in facts.items()
         ]
     )
+
+
+def name_form(full_name: str) -> list[Any]:
+    control = dbc.Input(
+        id=Ids.NAME,
+        type="text",
+        value=full_name,
+        maxlength=200,
+        autocomplete="name",
+        class_name="input",
+    )
+    return [field("Name", control, for_=Ids.NAME), button("Change the name", Ids.RENAME)]
+
+
+def key_form() -> list[Any]:
+    control = dbc.Input(
+        id=Ids.KEY_NAME,
+        type="text",
+        value="",
+        maxlength=100,
+        autocomplete="off",
+        placeholder="gateway 3",
+        class_name="input",
+    )
+    return [
+        field("What the new key is for", control, for_=Ids.KEY_NAME),
+        button("Make a key", Ids.MAKE_KEY, kind="primary"),
+    ]
+
+
+def new_key(key: str) -> list[Any]:
+    """A key that was just made; only its hash is kept, so it is never shown again."""
+    return [
+        html.P("This is the key. It is shown only now: copy it to where it is used."),
+        command(key, "Copy the key"),
+    ]
 
 
 def password_form(has_password: bool, email: str) -> list[Any]:
@@ -117,11 +169,7 @@ def password_form(has_password: bool, email: str) -> list[Any]:
 def key_table(keys: Sequence[Key]) -> Any:
     if not keys:
         return html.P("There are no keys.")
-    head = html.Tr([html.Th(text, scope="col") for text in ("Name", "Made", "Last used", "")])
-    return html.Div(
-        html.Table([html.Thead(head), html.Tbody([_key_row(key) for key in keys])]),
-        className="table-scroll",
-    )
+    return table(("Name", "Made", "Last used", ""), [_key_row(key) for key in keys])
 
 
 def _key_row(key: Key) -> html.Tr:
@@ -131,15 +179,15 @@ def _key_row(key: Key) -> html.Tr:
         className="button danger small",
         type="button",
     )
-    used = _moment(key.last_used_at) if key.last_used_at else "never"
+    used = moment(key.last_used_at) if key.last_used_at else "never"
     return html.Tr(
-        [html.Td(key.name), html.Td(_moment(key.created_at)), html.Td(used), html.Td(revoke)]
+        [
+            cell("Name", key.name),
+            cell("Made", moment(key.created_at)),
+            cell("Last used", used),
+            html.Td(revoke),
+        ]
     )
-
-
-def _moment(moment: dt.datetime) -> html.Time:
-    utc = moment.astimezone(dt.UTC)
-    return html.Time(f"{utc:%Y-%m-%d %H:%M} UTC", dateTime=utc.isoformat())
 
 
 def _password(label: str, id: Ids, autocomplete: str, hint: str = "") -> html.Div:

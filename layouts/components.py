@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 from dash import html
 
 
-def command(line: str) -> html.Div:
-    """A shell command with a button that copies it."""
+def command(line: str, label: str = "Copy the command") -> html.Div:
+    """A shell command, or what else is to be taken along, with a button that copies it."""
     return html.Div(
         [
             html.Code(line),
             html.Button(
-                html.Span("Copy the command", className="sr-only"),
+                html.Span(label, className="sr-only"),
                 className="icon-button copy-button",
                 title="Copy",
                 **{"data-copy": line},
@@ -39,3 +41,24 @@ def field(label: str, control: Any, *, for_: str, hint: str = "") -> html.Div:
 def fact(name: str, id: str) -> html.Div:
     """A row of a status list whose value is filled in later."""
     return html.Div([html.Dt(name), html.Dd("–", id=id)], className="fact")
+
+
+def table(head: Sequence[str], rows: list[html.Tr]) -> html.Div:
+    """A table whose rows are cards on a phone, if its cells are those of `cell`."""
+    titles = html.Tr([html.Th(text, scope="col") for text in head])
+    return html.Div(
+        html.Table([html.Thead(titles), html.Tbody(rows)], className="cards-on-phone"),
+        className="table-scroll",
+    )
+
+
+def cell(title: str, content: Any) -> html.Td:
+    """A cell that still knows its column where a phone shows rows as cards."""
+    return html.Td(content, **{"data-title": title})
+
+
+def moment(at: dt.datetime, *, seconds: bool = False) -> html.Time:
+    """A time as people read it, in UTC."""
+    utc = at.astimezone(dt.UTC)
+    clock = f"{utc:%H:%M:%S}" if seconds else f"{utc:%H:%M}"
+    return html.Time(f"{utc:%Y-%m-%d} {clock} UTC", dateTime=utc.isoformat())

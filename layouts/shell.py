@@ -6,7 +6,7 @@ import enum
 
 from dash import dcc, html
 
-STREAMING, ACCOUNT = "/dashboard/streaming", "/account"
+STREAMING, ACCOUNT, ADMIN = "/dashboard/streaming", "/account", "/admin"
 
 # The theme's script stands in the head so that it runs before anything is painted; the toast
 # stands outside of the app because scripts write to it.
@@ -37,6 +37,7 @@ class Ids(enum.StrEnum):
     URL = "url"
     PAGE = "main"
     WHO = "account-who"
+    ADMIN = "account-admin"
     SIGN_OUT = "account-sign-out"
     THEME = "theme-toggle"
 
@@ -95,6 +96,11 @@ def account_menu() -> html.Details:
                 [
                     html.P(id=Ids.WHO, className="menu-who"),
                     dcc.Link("Account", href=ACCOUNT, className="menu-item"),
+                    html.Div(
+                        dcc.Link("Administration", href=ADMIN, className="menu-item"),
+                        id=Ids.ADMIN,
+                        hidden=True,
+                    ),
                     html.Button(
                         "Sign out",
                         id=Ids.SIGN_OUT,

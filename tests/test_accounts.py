@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from dinsight import accounts, passwords
 from dinsight.accounts import Identity
@@ -147,7 +150,7 @@ def test_an_api_key_works_until_it_is_revoked_and_only_its_hash_is_kept(
         assert kept.last_used_at == NOW
         assert key.encode() not in kept.key_sha256
         assert [item.name for item in accounts.list_keys(session, user.id)] == ["gateway 3"]
-        accounts.revoke_key(session, user.id, row.id, NOW)
+        assert accounts.revoke_key(session, user, row.id, NOW) == "gateway 3"
         with pytest.raises(NotSignedIn):
             accounts.identify_key(session, key, NOW)
         assert accounts.list_keys(session, user.id) == []
@@ -159,5 +162,63 @@ def test_another_users_key_cannot_be_revoked(
     with services.sessions.begin() as session:
         row, key = accounts.make_key(session, user.id, "mine")
         with pytest.raises(KeyNotFound):
-            accounts.revoke_key(session, other.id, row.id, NOW)
+            accounts.revoke_key(session, other, row.id, NOW)
+        assert accounts.identify_key(session, key, NOW).id == user.id
+
+
+def test_of_a_keys_uses_in_a_minute_one_is_written(services: Services, user: Identity) -> None:
+    with services.sessions.begin() as session:
+        row, key = accounts.make_key(session, user.id, "gateway")
+        key_id = row.id
+    writes: list[str] = []
+
+    def count(*given: object) -> None:
+        writes.extend(str(part) for part in given if str(part).startswith("UPDATE"))
+
+    event.listen(services.database.engine, "before_cursor_execute", count)
+    for seconds in (0, 1, 30, 60, 61, 62, 121):
+        with services.sessions.begin() as session:
+            accounts.identify_key(session, key, NOW + dt.timedelta(seconds=seconds))
+    assert len(writes) == 2
+    with services.sessions() as session:
+        kept = session.get_one(ApiKey, key_id).last_used_at
+    assert kept == NOW + dt.timedelta(seconds=61)
+
+
+def test_of_uses_at_the_same_moment_one_is_written(services: Services, user: Identity) -> None:
+    with services.sessions.begin() as session:
+        _, key = accounts.make_key(session, user.id, "gateway")
+    written: list[int] = []
+
+    def count(_: object, cursor: Any, statement: str, *__: object) -> None:
+        if statement.startswith("UPDATE"):
+            written.append(cursor.rowcount)
+
+    event.listen(services.database.engine, "after_cursor_execute", count)
+    together = threading.Barrier(6)
+
+    def use() -> None:
+        with services.sessions.begin() as session:
+            together.wait()
+            accounts.identify_key(session, key, NOW)
+
+    with ThreadPoolExecutor(6) as pool:
+        for done in [pool.submit(use) for _ in range(6)]:
+            done.result()
+    assert sum(written) == 1
+
+
+def test_a_new_round_ends_every_sign_in_but_no_key(services: Services, user: Identity) -> None:
+    with services.sessions.begin() as session:
+        _, key = accounts.make_key(session, user.id, "gateway")
+        token = accounts.make_link_token(session, user.id, NOW)
+        accounts.end_sign_ins(session, session.get_one(User, user.id))
+    with services.sessions.begin() as session:
+        for sid in (str(user.sid), accounts.new_sid(), "of before there were rounds"):
+            with pytest.raises(NotSignedIn):
+                accounts.identify(session, user.id, sid)
+        with pytest.raises(LinkUsed):
+            accounts.use_link(session, token, NOW)
+        again = accounts.sign_in(session, user.email, PASSWORD)
+        assert accounts.identify(session, user.id, str(again.sid)).id == user.id
         assert accounts.identify_key(session, key, NOW).id == user.id

@@ -505,6 +505,6 @@ def test_password_callback_asks_for_the_current_one(
     assert change(PASSWORD, new, "another") == "The two new passwords differ."
     assert change("wrong", new, new) == "The current password is wrong."
     assert "8 to 128 characters" in change(PASSWORD, "short", "short")
-    assert change(PASSWORD, new, new) == "The password is set."
+    assert change(PASSWORD, new, new).startswith("The password is set.")
     with services.sessions.begin() as session:
         assert accounts.sign_in(session, user.email, new).id == user.id

@@ -1,0 +1,191 @@
+"""Two users and everything that one of them has: what the ownership tests hold on to."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask.testing import FlaskClient
+from sqlalchemy import Table, text
+from sqlalchemy.engine import Engine
+
+from dinsight import accounts
+from dinsight.accounts import Identity
+from dinsight.ingest import Incoming, ingest
+from dinsight.models import Base, Baseline
+from dinsight.services import Services
+from tests.conftest import make_user
+from tests.factories import csv, healthy
+from tests.test_api_auth import bearer, login
+from tests.test_callbacks import Browser
+
+POINTS = 40
+NIGHT = "night shift"
+SECRETS = ("ada@example.com", "Pump of Ada", "gateway of Ada", "note of Ada")
+MISSING = 910_009  # no object has this number
+STARTS = {"baselines": 710_001, "users": 720_001, "api_keys": 730_001}  # told apart in answers
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Ids:
+    """The numbers of somebody's objects, or of objects that do not exist."""
+
+    baseline: int
+    unfitted: int
+    key: int
+    user: int
+
+    def of(self, argument: str) -> list[int]:
+        """The objects that an argument of a route can name; KeyError for one that is not known."""
+        return {
+            "baseline_id": [self.baseline, self.unfitted],
+            "key_id": [self.key],
+            "user_id": [self.user],
+        }[argument]
+
+
+NONE = Ids(MISSING, MISSING, MISSING, MISSING)
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A way to sign in: a client and the headers that it sends."""
+
+    name: str
+    client: FlaskClient
+    headers: Json = field(default_factory=dict)
+
+    def __call__(self, method: str, path: str, **more: Any) -> Any:
+        headers = self.headers | more.pop("headers", {})
+        return self.client.open(path, method=method, headers=headers, **more)
+
+
+@dataclass(frozen=True)
+class World:
+    """Ada, who owns the objects `hers`; Eve, who must not reach them; an administrator."""
+
+    services: Services
+    client: FlaskClient
+    ada: Identity
+    eve: Identity
+    boss: Identity
+    hers: Ids
+    eves_baseline: int
+
+    def credentials(self, who: Identity) -> list[Credential]:
+        """Everything that a user can sign in with: token, API key, and cookie with CSRF header."""
+        token = login(self._fresh(), who.email)["access_token"]
+        with self.services.sessions.begin() as session:
+            _, key = accounts.make_key(session, who.id, "a key")
+        page = self.browser(who)
+        csrf = {"X-CSRF-TOKEN": page.cookie("csrf_access_token")}
+        return [
+            Credential("token", self._fresh(), bearer(token)),
+            Credential("API key", self._fresh(), bearer(key)),
+            Credential("cookie", page.client, csrf),
+        ]
+
+    def browser(self, who: Identity) -> Browser:
+        browser = Browser(self._fresh())
+        assert browser.sign_in(who.email).status_code == 303
+        return browser
+
+    def rows_of(self, who: Identity) -> list[str]:
+        """Every row of every table that is this user's, as text."""
+        return rows_of(self.services.database.engine, who.id)
+
+    def _fresh(self) -> FlaskClient:
+        return self.client.application.test_client()
+
+
+def make_world(services: Services, client: FlaskClient, make_baseline: Callable[..., int]) -> World:
+    with services.sessions.begin() as session:
+        for table, start in STARTS.items():
+            session.execute(text(f"ALTER SEQUENCE {table}_id_seq RESTART {start}"))
+    ada = make_user(services, "ada@example.com")
+    eve, boss = (
+        make_user(services, "eve@example.com"),
+        make_user(services, "boss@example.com", role="admin"),
+    )
+    fitted, unfitted = (make_baseline(ada, f"Pump of Ada {n}") for n in (1, 2))
+    notes = ["note of Ada"] * POINTS
+    with services.sessions.begin() as session:
+        kept = session.get_one(Baseline, unfitted)
+        kept.status, kept.map_id = "processing", None
+        row, _ = accounts.make_key(session, ada.id, "gateway of Ada")
+        hers = Ids(fitted, unfitted, row.id, ada.id)
+        for stream in ("default", NIGHT):
+            incoming = Incoming(
+                csv(healthy(POINTS), metadata=notes), "batch.csv", stream, key="a key of Ada"
+            )
+            ingest(session, ada, fitted, incoming, limits=services.limits, now=services.now())
+    return World(services, client, ada, eve, boss, hers, make_baseline(eve, "Pump of Eve"))
+
+
+def batch() -> Json:
+    """The body of a good batch, the very one that Ada sent with her key."""
+    content = csv(healthy(POINTS), metadata=["note of Ada"] * POINTS)
+    return {
+        "data": {"file": (io.BytesIO(content), "batch.csv")},
+        "headers": {"Idempotency-Key": "a key of Ada"},
+    }
+
+
+def rows_of(engine: Engine, user_id: int) -> list[str]:
+    parts = [
+        f"SELECT '{table.name} ' || t::text FROM {table.name} t WHERE {_owned(table)}"
+        for table in Base.metadata.sorted_tables
+    ]
+    with engine.connect() as connection:
+        found = connection.execute(text(" UNION ALL ".join(parts)), {"user": user_id})
+        return sorted(row[0] for row in found)
+
+
+def _owned(table: Table) -> str:
+    """The condition under which a row is a user's; a table that has none must be given one."""
+    baselines = "SELECT id FROM baselines WHERE owner_id = :user"
+    streams = f"SELECT id FROM streams WHERE baseline_id IN ({baselines})"
+    for column, condition in (
+        ("owner_id", "= :user"),
+        ("user_id", "= :user"),
+        ("baseline_id", f"IN ({baselines})"),
+        ("stream_id", f"IN ({streams})"),
+    ):
+        if column in table.columns:
+            return f"{column} {condition}"
+    assert table.name == "users", f"whose are the rows of the table {table.name}?"
+    return "id = :user"
+
+
+def told(answer: Any, *numbers: int) -> tuple[int, str, str]:
+    """An answer as it is compared: without the numbers asked for, and without times."""
+    body = answer.get_data(as_text=True)
+    for number in numbers:
+        body = body.replace(str(number), "<id>")
+    body = re.sub(r'"end_id":"[^"]*"', "", body)  # Dash draws it anew for every page
+    body = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)", "<time>", body)
+    return answer.status_code, answer.content_type, body
+
+
+def arguments(rule: str) -> list[str]:
+    """The names of a rule's arguments."""
+    return re.findall(r"<(?:\w+:)?(\w+)>", rule)
+
+
+def fill(rule: str, **values: Any) -> str:
+    """The path of a rule with these arguments."""
+    for name, value in values.items():
+        rule = re.sub(rf"<(?:\w+:)?{name}>", str(value), rule)
+    return rule
+
+
+def server_callbacks(client: FlaskClient) -> Iterator[Json]:
+    """The callbacks that run on the server, as Dash tells its page of them."""
+    for entry in client.get("/_dash-dependencies").json or []:
+        if entry["clientside_function"] is None:
+            yield entry

@@ -1,0 +1,576 @@
+"""What is mine is nobody else's: every route, page and callback with another user's credentials.
+
+The routes are those of the live route map and the callbacks those that Dash tells its page of, so
+that a new one fails here until it is said how to call it: `ROUTES` and `CALLBACKS`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from flask import Response, request, request_finished
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from dinsight import passwords
+from dinsight.accounts import Identity
+from dinsight.models import Audit, Baseline, User
+from dinsight.services import Services
+from simulator.options import StreamOptions
+from simulator.run import World as SimulatorWorld
+from simulator.run import run
+from tests import browser as kit
+from tests.browser import LiveServer
+from tests.factories import BASELINE, PASSWORD, csv, healthy
+from tests.ownership_kit import (
+    MISSING,
+    NIGHT,
+    NONE,
+    POINTS,
+    SECRETS,
+    Credential,
+    Ids,
+    Json,
+    World,
+    arguments,
+    batch,
+    fill,
+    make_world,
+    server_callbacks,
+    told,
+)
+from tests.test_api_auth import bearer, login
+
+API = "/api/v1"
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+BASELINE_ID, KEY_ID, USER_ID = "<int:baseline_id>", "<int:key_id>", "<int:user_id>"
+
+
+def csv_file(content: bytes, name: str) -> tuple[io.BytesIO, str]:
+    return io.BytesIO(content), name
+
+
+def upload() -> Json:
+    return {"data": {"files": csv_file(csv(BASELINE), "baseline.csv")}}
+
+
+def nothing() -> Json:
+    return {}
+
+
+def body(**fields: Any) -> Callable[[], Json]:
+    return lambda: {"json": fields}
+
+
+# How to call each route so that its owner would have it done: a function that makes the request.
+ROUTES: dict[str, Callable[[], Json]] = {
+    "POST /analyze": upload,
+    f"GET /analyze/{BASELINE_ID}/status": nothing,
+    "GET /dinsight": nothing,
+    f"GET /dinsight/{BASELINE_ID}": nothing,
+    f"DELETE /dinsight/{BASELINE_ID}": nothing,
+    f"POST /dinsight/{BASELINE_ID}/refit": body(map="mspc"),
+    f"GET /dinsight/{BASELINE_ID}/report": nothing,
+    f"POST /monitor/{BASELINE_ID}": batch,
+    f"GET /monitor/{BASELINE_ID}": nothing,
+    f"GET /monitor/{BASELINE_ID}/coordinates": nothing,
+    f"GET /monitor/{BASELINE_ID}/points/<int:seq>/explain": nothing,
+    f"GET /streaming/{BASELINE_ID}/status": nothing,
+    f"GET /streaming/{BASELINE_ID}/latest": nothing,
+    f"DELETE /streaming/{BASELINE_ID}/reset": nothing,
+    f"PUT /streaming/{BASELINE_ID}/config": body(total_points=7, latest_glow_count=3),
+    f"POST /streaming/{BASELINE_ID}/control": body(action="stop"),
+    "POST /anomaly/detect": body(baseline_dataset_id=MISSING, comparison_dataset_id=MISSING),
+    "GET /auth/keys": nothing,
+    "POST /auth/keys": body(name="another key"),
+    f"DELETE /auth/keys/{KEY_ID}": nothing,
+    "POST /auth/logout": nothing,
+    "GET /users": nothing,
+    "POST /users": body(email="new@example.com"),
+    f"PATCH /users/{USER_ID}": body(full_name="Taken over"),
+    f"POST /users/{USER_ID}/link": nothing,
+    "GET /users/profile": nothing,
+    "PATCH /users/profile": body(full_name="Somebody"),
+    "PUT /users/password": body(current_password=PASSWORD, new_password="a new and better one"),
+    "GET /audit": nothing,
+}
+# Those that ask nobody who they are.
+OPEN: dict[str, Callable[[], Json]] = {
+    "POST /auth/register": body(email="new@example.com", password=PASSWORD),
+    "POST /auth/login": body(email="boss@example.com", password=PASSWORD),
+    "POST /auth/refresh": body(refresh_token="none"),
+    "GET /openapi.json": nothing,
+}
+BODY_IDS = {"baseline_dataset_id", "comparison_dataset_id"}  # of POST /anomaly/detect
+ROLES_IN_BODIES = {f"PATCH /users/{USER_ID}", "POST /users"}  # for administrators alone
+PAGES = ("/", "/dashboard/streaming", "/account", "/admin")
+
+
+def set_password(services: Services, who: Identity) -> None:
+    """Give them back the password that the tests sign in with."""
+    with services.sessions.begin() as session:
+        session.get_one(User, who.id).password_hash = passwords.hash_password(PASSWORD)
+
+
+@pytest.fixture
+def world(services: Services, client: FlaskClient, make_baseline: Callable[..., int]) -> World:
+    return make_world(services, client, make_baseline)
+
+
+def live_routes(client: FlaskClient) -> set[str]:
+    return {
+        f"{method} {rule.rule.removeprefix(API)}"
+        for rule in client.application.url_map.iter_rules()
+        if rule.rule.startswith(f"{API}/")
+        for method in (rule.methods or set()) & set(METHODS)
+    }
+
+
+@dataclass(frozen=True)
+class Call:
+    """A method on a path that names an object, and the same for one that does not exist."""
+
+    method: str
+    rule: str
+    number: int
+    stream: str | None
+
+    def __call__(self, send: Credential, number: int) -> Any:
+        (name,) = (each for each in arguments(self.rule) if each != "seq")
+        more = ROUTES.get(f"{self.method} {self.rule}", nothing)()
+        query = {"stream": self.stream} if self.stream else {}
+        path = API + fill(self.rule, seq=1, **{name: number})
+        return send(self.method, path, query_string=query, **more)
+
+    @property
+    def exists(self) -> bool:
+        return f"{self.method} {self.rule}" in ROUTES
+
+
+def calls(hers: Ids) -> Iterator[Call]:
+    """Every method on every route that names an object, for every object that it can name."""
+    for rule in sorted({route.split(" ", 1)[1] for route in ROUTES}):
+        for name in set(arguments(rule)) - {"seq"}:
+            streams = (None, NIGHT) if name == "baseline_id" else (None,)
+            for method, number, stream in itertools.product(METHODS, hers.of(name), streams):
+                yield Call(method, rule, number, stream)
+
+
+# ---- the routes ----
+
+
+def test_every_route_is_known(client: FlaskClient) -> None:
+    """Of a new route say in `ROUTES` how to call it."""
+    assert live_routes(client) == set(ROUTES) | set(OPEN)
+
+
+def test_what_a_body_can_name_is_known(client: FlaskClient) -> None:
+    document = client.get(f"{API}/openapi.json").json
+    assert document is not None
+    schemas = document["components"]["schemas"]
+    named = {
+        field
+        for name, schema in schemas.items()
+        for field in schema.get("properties", {})
+        if field.endswith(("_id", "_ids")) or field in {"id", "owner", "user", "role"}
+    }
+    assert named == BODY_IDS | {"role"}
+
+
+@pytest.mark.parametrize("kind", ["token", "API key", "cookie"])
+def test_anothers_object_answers_as_one_that_does_not_exist(
+    world: World, kind: str, record_property: Callable[[str, object], None]
+) -> None:
+    (eve,) = (each for each in world.credentials(world.eve) if each.name == kind)
+    before = world.rows_of(world.ada)
+    made = allowed = 0
+    for call in calls(world.hers):
+        theirs, nobodys = call(eve, call.number), call(eve, MISSING)
+        assert told(theirs, call.number) == told(nobodys, MISSING), call
+        assert theirs.status_code == (404 if call.exists else 405), call
+        assert not any(secret in theirs.text for secret in SECRETS), call
+        assert world.rows_of(world.ada) == before, call
+        made, allowed = made + 1, allowed + call.exists
+    routes = {call.rule for call in calls(world.hers)}
+    objects = {(call.number, call.stream) for call in calls(world.hers)}
+    assert made == len(list(calls(world.hers))) >= len(routes) * len(METHODS)
+    size = f"{len(routes)} paths x {len(METHODS)} methods, {len(objects)} objects: {made} calls"
+    record_property("matrix", size)
+    print(f"\n{kind}: {size}, {allowed} of them with a method that the path has, each twice")
+
+
+@pytest.mark.parametrize("kind", ["token", "API key", "cookie"])
+def test_what_names_no_object_tells_and_changes_nothing_of_anothers(
+    world: World, kind: str
+) -> None:
+    before = world.rows_of(world.ada)
+    for route, make in {**ROUTES, **OPEN}.items():
+        method, path = route.split(" ", 1)
+        if arguments(path):
+            continue
+        (eve,) = (each for each in world.credentials(world.eve) if each.name == kind)
+        answer = eve(method, API + path, **make())
+        assert answer.status_code != 404 or path == "/anomaly/detect", route
+        assert not any(secret in answer.text for secret in SECRETS), route
+        assert world.rows_of(world.ada) == before, route
+        set_password(world.services, world.eve)
+
+
+def test_a_body_that_names_anothers_baseline_is_404(world: World) -> None:
+    (eve, *_) = world.credentials(world.eve)
+    before = world.rows_of(world.ada)
+    for number in (world.hers.baseline, world.hers.unfitted):
+        for pattern in ((True, False), (False, True), (True, True)):
+
+            def ask(named: int, places: tuple[bool, ...] = pattern) -> Any:
+                ids = [named if place else world.eves_baseline for place in places]
+                names = ("baseline_dataset_id", "comparison_dataset_id")
+                fields = dict(zip(names, ids, strict=True))
+                return eve("POST", f"{API}/anomaly/detect", json=fields)
+
+            assert told(ask(number), number) == told(ask(MISSING), MISSING)
+            assert ask(number).status_code == 404
+    assert world.rows_of(world.ada) == before
+
+
+def test_an_administrator_reaches_everything(world: World) -> None:
+    (boss, *_) = world.credentials(world.boss)
+    reachable = [
+        call
+        for call in calls(world.hers)
+        if call.exists and call.number != world.hers.unfitted and call.stream is None
+    ]
+    reachable.sort(key=lambda call: (call.method == "DELETE", call.rule.startswith("/dinsight")))
+    statuses = {
+        f"{call.method} {call.rule}": call(boss, call.number).status_code for call in reachable
+    }
+    refused = {route: status for route, status in statuses.items() if status not in {200, 201, 202}}
+    assert refused == {}
+    assert len(statuses) == sum(bool(arguments(route)) for route in ROUTES)
+    with world.services.sessions() as session:
+        assert session.get(Baseline, world.hers.baseline) is None
+
+
+def test_the_owner_reaches_what_is_theirs(world: World) -> None:
+    (ada, *_) = world.credentials(world.ada)
+    for call in calls(world.hers):
+        if call.exists and call.method == "GET" and call.number == world.hers.baseline:
+            assert call(ada, call.number).status_code == 200, call
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_the_same_whatever_it_names(world: World, path: str) -> None:
+    browser = world.browser(world.eve)
+    for number in (world.hers.baseline, world.hers.unfitted):
+        asked, none = (
+            browser.client.get(f"{path}?baseline_id={each}&stream={NIGHT}")
+            for each in (number, MISSING)
+        )
+        assert told(asked, number) == told(none, MISSING)
+        assert not any(secret in asked.text for secret in SECRETS)
+
+
+# ---- the callbacks ----
+
+
+@dataclass(frozen=True)
+class Press:
+    """What the page sends for a callback: the property that changed, and the values it knows."""
+
+    changed: str
+    values: Json
+
+
+def named(**keys: Any) -> str:
+    """An id of the kind that many buttons share, as Dash writes it."""
+    return json.dumps(keys, sort_keys=True, separators=(",", ":"))
+
+
+def ask(ids: Ids, **more: Any) -> Json:
+    return {"key": "1", "baseline_id": ids.baseline, "stream": NIGHT, **more}
+
+
+def typed(button: str, **values: Any) -> Press:
+    return Press(f"{button}.n_clicks", {f"{button}.n_clicks": 1, **values})
+
+
+def act(ids: Ids, action: str) -> Press:
+    return typed(named(action=action, type="admin-act", user=ids.user))
+
+
+# How the page calls each callback; by the beginning of its output.
+CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
+    "main.children": lambda _: [Press("url.pathname", {"url.pathname": path}) for path in PAGES],
+    "account-name-message.children": lambda _: [
+        typed("account-rename", **{"account-name.value": "Eve"})
+    ],
+    "account-password.children": lambda _: [
+        typed("account-save-password", **{"account-new-password.value": "x"})
+    ],
+    "account-keys.children": lambda ids: [
+        typed(named(key=ids.key, type="account-revoke-key")),
+        typed("account-make-key", **{"account-key-name.value": "mine"}),
+    ],
+    "admin-people.children": lambda ids: [
+        *(act(ids, action) for action in ("link", "user", "admin", "disable", "enable")),
+        typed("admin-add", **{"admin-email.value": "n@example.com", "admin-role.value": "admin"}),
+    ],
+    "admin-log.children": lambda ids: [
+        Press("admin-log-person.value", {"admin-log-person.value": str(ids.user)})
+    ],
+    "live-baseline.options": lambda ids: [
+        Press("live-want.data", {"live-want.data": {"search": search, "n": "1"}})
+        for search in (
+            f"?baseline_id={ids.baseline}",
+            f"?baseline_id={ids.baseline}&stream={NIGHT}",
+            f"?baseline_id={ids.unfitted}",
+        )
+    ],
+    "live-feed.data": lambda ids: [
+        Press("live-ask.data", {"live-ask.data": question})
+        for question in (ask(ids), ask(ids, after="1:3"), ask(ids, baseline_id=ids.unfitted))
+    ],
+    "live-contour.data": lambda ids: [
+        Press("live-contour-ask.data", {"live-contour-ask.data": ask(ids)})
+    ],
+    "live-acted.data": lambda ids: [
+        typed(button, **{"live-view.data": ask(ids)})
+        for button in (
+            *("live-start", "live-pause", "live-resume", "live-stop", "live-reset-confirm"),
+        )
+    ],
+}
+
+
+def first_output(entry: Json) -> str:
+    return str(entry["output"].strip(".").split("...")[0])
+
+
+def press(client: FlaskClient, entry: Json, pressed: Press, headers: Json) -> Any:
+    """Call a callback as Dash's page does."""
+
+    def given(wanted: Json) -> Any:
+        id_, prop = wanted["id"], wanted["property"]
+        if not id_.startswith("{"):
+            return {**wanted, "value": pressed.values.get(f"{id_}.{prop}")}
+        keys = json.loads(id_)
+        matching = []
+        for name, value in pressed.values.items():
+            if not name.startswith("{"):
+                continue
+            own = json.loads(name.rpartition(".")[0])
+            if own["type"] == keys["type"] and own.keys() == keys.keys():
+                matching.append({"id": own, "property": prop, "value": value})
+        return matching
+
+    outputs = [
+        dict(zip(("id", "property"), part.rsplit(".", 1), strict=True))
+        for part in entry["output"].strip(".").split("...")
+    ]
+    request = {
+        "output": entry["output"],
+        "outputs": outputs if entry["output"].startswith("..") else outputs[0],
+        "inputs": [given(wanted) for wanted in entry["inputs"]],
+        "state": [given(wanted) for wanted in entry["state"]],
+        "changedPropIds": [pressed.changed],
+    }
+    return client.post("/_dash-update-component", json=request, headers=headers)
+
+
+def presses(client: FlaskClient, ids: Ids) -> Iterator[tuple[Json, Press]]:
+    for entry in server_callbacks(client):
+        for pressed in CALLBACKS[first_output(entry)](ids):
+            yield entry, pressed
+
+
+def test_every_callback_is_known(world: World) -> None:
+    """Of a new callback say in `CALLBACKS` how the page calls it."""
+    client = world.browser(world.eve).client
+    assert {first_output(entry) for entry in server_callbacks(client)} == set(CALLBACKS)
+
+
+def test_a_callback_that_names_anothers_object_finds_none_and_changes_nothing(
+    world: World,
+) -> None:
+    browser = world.browser(world.eve)
+    headers = {"X-CSRF-TOKEN": browser.cookie("csrf_access_token")}
+    before = world.rows_of(world.ada)
+    numbers = (world.hers.baseline, world.hers.unfitted, world.hers.key, world.hers.user)
+    made = list(
+        zip(presses(browser.client, world.hers), presses(browser.client, NONE), strict=True)
+    )
+    for (entry, hers), (_, nobodys) in made:
+        answer = press(browser.client, entry, hers, headers)
+        assert answer.status_code in {200, 204, 403}, (hers, answer.text)
+        assert not any(secret in answer.text for secret in SECRETS), hers
+        if hers != nobodys:  # it names an object
+            none = press(browser.client, entry, nobodys, headers)
+            assert told(answer, *numbers) == told(none, MISSING), hers
+        assert world.rows_of(world.ada) == before, hers
+    print(f"\n{len(CALLBACKS)} callbacks: {len(made)} calls")
+    with world.services.sessions() as session:
+        assert session.scalars(select(User.role).where(User.id == world.eve.id)).all() == ["user"]
+        assert session.query(User).count() == 3
+
+
+def test_the_same_callbacks_do_reach_it_for_an_administrator(world: World) -> None:
+    world.browser(world.ada)  # so that there is something to read of her
+    browser = world.browser(world.boss)
+    headers = {"X-CSRF-TOKEN": browser.cookie("csrf_access_token")}
+    numbers = (world.hers.baseline, world.hers.unfitted, world.hers.key, world.hers.user)
+    for (entry, hers), (_, nobodys) in list(
+        zip(presses(browser.client, world.hers), presses(browser.client, NONE), strict=True)
+    ):
+        if hers != nobodys:
+            answer = press(browser.client, entry, hers, headers)
+            none = press(browser.client, entry, nobodys, headers)
+            assert answer.status_code == 200, hers
+            assert told(answer, *numbers) != told(none, MISSING), hers
+
+
+# ---- keys, cookies, tokens, bodies ----
+
+
+def test_anothers_idempotency_key_leaks_nothing(world: World) -> None:
+    (eve, *_) = world.credentials(world.eve)
+    before = world.rows_of(world.ada)
+    answer = eve("POST", f"{API}/monitor/{world.eves_baseline}", **batch())
+    data = answer.json["data"]
+    assert (data["id"], data["first_seq"], data["last_seq"]) == (world.eves_baseline, 1, POINTS)
+    other = {"data": {"file": csv_file(csv(healthy(1)), "x.csv")}, "headers": batch()["headers"]}
+    for number in (world.hers.baseline, MISSING):
+        answer = eve("POST", f"{API}/monitor/{number}", **batch())
+        assert (answer.status_code, answer.json["error"]["code"]) == (404, "BASELINE_NOT_FOUND")
+    answer = eve("POST", f"{API}/monitor/{world.hers.baseline}", **other)
+    assert answer.status_code == 404  # not the 422 of a key that came with another body
+    assert world.rows_of(world.ada) == before
+
+
+def test_a_cookie_without_its_csrf_header_changes_nothing(world: World) -> None:
+    browser = world.browser(world.ada)
+    before = world.rows_of(world.ada)
+    tried = 0
+    for route, make in ROUTES.items():
+        method, rule = route.split(" ", 1)
+        if method == "GET":
+            continue
+        for name in (set(arguments(rule)) - {"seq"}) or {""}:
+            path = fill(rule, **{name: world.hers.of(name)[0]}) if name else rule
+            for forged in ({}, {"X-CSRF-TOKEN": "guessed"}):
+                more = make()
+                more["headers"] = more.get("headers", {}) | forged
+                answer = browser.client.open(API + path, method=method, **more)
+                assert (answer.status_code, answer.json["error"]["code"]) == (
+                    *(401, "NOT_SIGNED_IN"),
+                ), route
+                assert world.rows_of(world.ada) == before, route
+                tried += 1
+    assert tried == 2 * sum(not route.startswith("GET") for route in ROUTES)
+    for entry, pressed in list(presses(browser.client, world.hers)):
+        assert press(browser.client, entry, pressed, {}).status_code == 401
+        assert world.rows_of(world.ada) == before
+
+
+def test_a_role_or_an_owner_in_a_body_has_no_effect(world: World) -> None:
+    eves = world.rows_of(world.eve)
+    tried = 0
+    for route, make in {**OPEN, **ROUTES}.items():
+        method, rule = route.split(" ", 1)
+        if method in {"GET", "DELETE"}:
+            continue
+        login_again = world.credentials(world.ada)[0]
+        path = fill(rule, **{n: world.hers.of(n)[0] for n in set(arguments(rule)) - {"seq"}})
+        sneaked = {
+            **{"role": "admin", "is_admin": True, "id": world.hers.user, "sub": str(world.eve.id)},
+            **{"owner_id": world.eve.id, "user_id": world.eve.id, "disabled_at": None},
+        }
+        more = make()
+        for place in ("json", "data"):
+            if place in more or (place == "json" and not more):
+                fields = sneaked if place == "json" else {k: str(v) for k, v in sneaked.items()}
+                more[place] = more.get(place, {}) | fields
+        query = {"owner_id": world.eve.id, "user_id": world.eve.id, "role": "admin"}
+        answer = login_again(method, API + path, query_string=query, **more)
+        assert answer.status_code < 500, route
+        if route in ROLES_IN_BODIES:
+            assert answer.status_code in {403, 404}, route
+        assert world.rows_of(world.eve) == eves, route
+        tried += 1
+        set_password(world.services, world.ada)
+    assert tried == sum(not r.startswith(("GET", "DELETE")) for r in {**OPEN, **ROUTES})
+    with world.services.sessions() as session:
+        roles = {user.email: user.role for user in session.scalars(select(User))}
+        assert roles == {
+            **{"ada@example.com": "user", "eve@example.com": "user"},
+            **{"boss@example.com": "admin", "new@example.com": "user"},
+        }
+        acted = set(session.scalars(select(Audit.action).where(Audit.user_id == world.eve.id)))
+        assert acted == set()
+
+
+@pytest.mark.parametrize("kind", ["none", "garbage", "refresh", "another secret", "no signature"])
+def test_a_token_that_is_none_opens_nothing(world: World, kind: str) -> None:
+    tokens = login(world.client, world.ada.email)
+    claims = jwt.decode(tokens["access_token"], options={"verify_signature": False})
+    token = {
+        "none": jwt.encode(claims, key="", algorithm="none"),
+        "garbage": "garbage",
+        "refresh": tokens["refresh_token"],
+        "another secret": jwt.encode(claims, key="s" * 32, algorithm="HS256"),
+        "no signature": tokens["access_token"].rpartition(".")[0] + ".",
+    }[kind]
+    forged = Credential(kind, world.client.application.test_client(), bearer(token))
+    before = world.rows_of(world.ada)
+    for route, make in ROUTES.items():
+        method, rule = route.split(" ", 1)
+        values = {n: world.hers.of(n)[0] for n in set(arguments(rule)) - {"seq"}}
+        answer = forged(method, API + fill(rule, seq=1, **values), **make())
+        assert (answer.status_code, answer.json["error"]["code"]) == (401, "NOT_SIGNED_IN"), route
+    assert world.rows_of(world.ada) == before
+
+
+def test_a_token_that_expires_mid_stream_loses_no_row(world: World, tmp_path: Path) -> None:
+    app = world.client.application
+    app.config.update(JWT_ACCESS_TOKEN_EXPIRES=dt.timedelta(seconds=1), JWT_DECODE_LEEWAY=0)
+    refreshed: list[int] = []
+
+    def note(_: object, response: Response, **__: object) -> None:
+        if request.path == f"{API}/auth/refresh":
+            refreshed.append(response.status_code)
+
+    rows = 40
+    path = tmp_path / "monitor.csv"
+    path.write_bytes(csv(healthy(rows), metadata=[f"row {n}" for n in range(rows)]))
+    server, out = LiveServer(app, kit.free_port()), io.StringIO()
+    options = StreamOptions(
+        baseline_id=world.eves_baseline,
+        monitor_file=path,
+        delay=0.1,
+        api_url=f"{server.url}{API}",
+        auth_email=world.eve.email,
+        auth_password=PASSWORD,
+    )
+    server.start()
+    try:
+        with request_finished.connected_to(note, app):
+            assert run(options, SimulatorWorld(out, out, {})) == 0
+    finally:
+        server.stop()
+    assert refreshed.count(200) >= 2
+    assert f"sent {rows} = acknowledged {rows}" in out.getvalue()
+    with world.services.sessions() as session:
+        signed_in = select(Audit.id).where(Audit.action == "sign-in")
+        assert len(session.scalars(signed_in).all()) == 1
+    app.config.update(JWT_ACCESS_TOKEN_EXPIRES=dt.timedelta(hours=1))
+    (eve, *_) = world.credentials(world.eve)
+    points = eve("GET", f"{API}/monitor/{world.eves_baseline}?values=0").json
+    assert [point["metadata"]["note"] for point in points] == [f"row {n}" for n in range(rows)]
