@@ -182,9 +182,13 @@ class Blueprint(flask_smorest.Blueprint):
 
 
 def is_small() -> bool:
-    """Whether this request says that its body is a small one, which costs next to nothing."""
-    length = request.content_length
-    return length is not None and length <= SMALL
+    """Whether this request says that its body is a small one, which costs next to nothing.
+
+    A packed one is not: a megabyte may unpack to a thousand.
+    """
+    body = cast(Request, request)
+    length = body.content_length
+    return length is not None and length <= SMALL and not body.most_unpacked
 
 
 def check() -> None:

@@ -180,6 +180,20 @@ def test_a_gzip_bomb_is_413_at_the_cap(
     assert api("GET", "/dinsight").json["data"]["ids"] == [baseline_id]
 
 
+@pytest.mark.parametrize("token", ["", "x.y.z", "dk_made-up"])
+def test_nothing_is_unpacked_for_strangers(
+    client: FlaskClient, baseline_id: int, token: str
+) -> None:
+    packed = io.BytesIO(bomb(1))
+    answer = client.post(
+        f"/api/v1/monitor/{baseline_id}",
+        input_stream=packed,
+        content_type=FORM,
+        headers={**GZIPPED, **bearer(token), "Content-Length": str(len(packed.getvalue()))},
+    )
+    assert (answer.status_code, packed.tell()) == (401, 0)
+
+
 def test_never_more_than_the_cap_is_unpacked() -> None:
     packed = io.BytesIO(gzip.compress(b"\0" * 10 * MIB))
     stream = bodies.Counted(bodies.Unpacked(packed), bodies.Limit(MIB, "a test"), "unpacks to")
