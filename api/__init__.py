@@ -7,7 +7,6 @@ import secrets
 from typing import Any
 
 from flask import Flask, Response, current_app, g, request
-from flask_smorest import Api
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -16,6 +15,8 @@ from api import (
     auth,
     baselines,
     bodies,
+    docs,
+    document,
     errors,
     health,
     monitor,
@@ -25,7 +26,6 @@ from api import (
 )
 from api.answers import OrjsonProvider
 from api.context import EXTENSION
-from dinsight import __version__
 from dinsight.services import Services
 
 PREFIX = "/api/v1"
@@ -34,26 +34,12 @@ UNKNOWN = "api_unknown"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
-class RestApi(Api):
-    """flask-smorest's, but errors have the one shape of `api.errors`."""
-
-    def _register_error_handlers(self) -> None:
-        """`api.errors.register` does it."""
-
-
 def register(server: Flask, services: Services) -> None:
     """Put the API, the health routes and the sign-in rules on the Flask server."""
     server.extensions[EXTENSION] = services
     server.json = OrjsonProvider(server)
     server.request_class = bodies.Request
-    server.config.update(
-        MAX_CONTENT_LENGTH=services.settings.max_upload_bytes,
-        API_TITLE="D'insight",
-        API_VERSION=__version__,
-        OPENAPI_VERSION="3.1.0",
-        OPENAPI_URL_PREFIX=PREFIX,
-        OPENAPI_JSON_PATH="openapi.json",
-    )
+    server.config.update(MAX_CONTENT_LENGTH=services.settings.max_upload_bytes)
     if proxies := services.settings.proxies:
         fixed = ProxyFix(server.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)
         server.wsgi_app = fixed  # type: ignore[method-assign]
@@ -61,10 +47,11 @@ def register(server: Flask, services: Services) -> None:
     server.before_request(bodies.check)
     security.register(server, services.settings, services.secret_key)
     errors.register(server)
-    api = RestApi(server)
+    api = document.register(server, PREFIX)
     for resource in (auth, users, baselines, monitor, streaming, anomaly):
         prefix = PREFIX + (resource.blueprint.url_prefix or "")
         api.register_blueprint(resource.blueprint, url_prefix=prefix)
+    server.register_blueprint(docs.blueprint, url_prefix=f"{PREFIX}/docs")
     server.register_blueprint(health.blueprint)
     for rule in ("/api/", "/api/<path:_>"):
         server.add_url_rule(rule, UNKNOWN, unknown, methods=METHODS)

@@ -7,10 +7,13 @@ from typing import Any
 import marshmallow as ma
 from flask import Response, request
 
+from api import examples
 from api.answers import success
 from api.bodies import Blueprint
 from api.context import services, who
+from api.document import JSON, document
 from api.fields import Body, Line
+from api.schemas import KEY, TEXT, TOKEN, WHOLE, envelope, many, record, ref
 from api.security import clear_cookies, end_session, identify, issue_access_token, issue_tokens
 from api.security import signed_in as signed_in_only
 from dinsight import accounts
@@ -33,16 +36,19 @@ class SignIn(Body):
     remember_me = ma.fields.Boolean(load_default=False)
 
 
-class Refresh(Body):
-    refresh_token = ma.fields.String(load_default=None, allow_none=True)
-
-
 class KeyName(Body):
     name = Line(required=True)
 
 
 @blueprint.route("/register", methods=["POST"])
-@blueprint.arguments(Registration)
+@document(
+    envelope(record({"user": ref("Profile")})),
+    403,
+    409,
+    status=201,
+    example=examples.success({"user": examples.PROFILE}),
+)
+@blueprint.arguments(Registration, example=examples.REGISTRATION)
 def register(body: dict[str, Any]) -> Response:
     """Make an account, where the server lets strangers do so."""
     if not services().settings.registration_open:
@@ -57,7 +63,12 @@ def register(body: dict[str, Any]) -> Response:
 
 
 @blueprint.route("/login", methods=["POST"])
-@blueprint.arguments(SignIn)
+@document(
+    envelope(record({**TOKEN, "refresh_token": TEXT, "user": ref("Profile")})),
+    401,
+    example=examples.success(examples.SIGNED_IN),
+)
+@blueprint.arguments(SignIn, example=examples.SIGN_IN)
 def login(body: dict[str, Any]) -> Response:
     """Sign in with e-mail address and password."""
     identity = sign_in(body["email"], body["password"])
@@ -74,6 +85,12 @@ def login(body: dict[str, Any]) -> Response:
 
 
 @blueprint.route("/refresh", methods=["POST"])
+@document(
+    envelope(record(TOKEN)),
+    401,
+    body={JSON: (record({"refresh_token?": TEXT}), examples.REFRESH)},
+    example=examples.success(examples.FRESH),
+)
 def refresh() -> Response:
     """A fresh access token for a refresh token, in the body or as bearer."""
     body = request.get_json(silent=True) if request.is_json else None
@@ -93,6 +110,7 @@ def refresh() -> Response:
 
 
 @blueprint.route("/logout", methods=["POST"])
+@document(envelope(record({"message": TEXT})))
 @signed_in_only
 def logout() -> Response:
     """End this sign-in: its access and refresh tokens are dead at once, everywhere."""
@@ -103,6 +121,7 @@ def logout() -> Response:
 
 
 @blueprint.route("/keys", methods=["GET"])
+@document(envelope(record({"keys": many(record(KEY))})))
 @signed_in_only
 def list_keys() -> Response:
     """Your API keys, without the keys themselves."""
@@ -112,8 +131,11 @@ def list_keys() -> Response:
 
 
 @blueprint.route("/keys", methods=["POST"])
+@document(
+    envelope(record({**KEY, "key": TEXT})), status=201, example=examples.success(examples.KEY)
+)
 @signed_in_only
-@blueprint.arguments(KeyName)
+@blueprint.arguments(KeyName, example=examples.KEY_NAME)
 def make_key(body: dict[str, Any]) -> Response:
     """A new API key for a machine sender; this answer is the only one that shows it."""
     with services().sessions.begin() as session:
@@ -124,6 +146,7 @@ def make_key(body: dict[str, Any]) -> Response:
 
 
 @blueprint.route("/keys/<int:key_id>", methods=["DELETE"])
+@document(envelope(record({"id": WHOLE})), 404)
 @signed_in_only
 def revoke_key(key_id: int) -> Response:
     """Revoke an API key, at once."""

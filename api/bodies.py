@@ -57,9 +57,12 @@ class JsonParser(FlaskParser):
 
 
 class Blueprint(flask_smorest.Blueprint):
-    """flask-smorest's, with our JSON."""
+    """flask-smorest's, with our JSON; what routes answer is described by `api.document`."""
 
     ARGUMENTS_PARSER = JsonParser()
+
+    def _prepare_response_doc(self, doc: dict[str, Any], *_: Any, **__: Any) -> dict[str, Any]:
+        return doc
 
 
 def check() -> None:

@@ -23,6 +23,7 @@ from jwt.exceptions import PyJWTError
 from werkzeug.wrappers import Response as BaseResponse
 
 from api.context import services, who
+from api.document import for_the_signed_in
 from api.errors import domain_error
 from dinsight import accounts
 from dinsight.accounts import KEY_PREFIX, Identity
@@ -72,7 +73,7 @@ def signed_in(route: Callable[P, R]) -> Callable[P, R]:
         g.who = identify(["headers", "cookies"])
         return route(*args, **kwargs)
 
-    return guarded
+    return for_the_signed_in(guarded)
 
 
 def identify(locations: list[str], *, refresh: bool = False) -> Identity:

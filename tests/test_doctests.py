@@ -1,4 +1,4 @@
-"""The examples in the docstrings of the domain's own modules hold; those of the map have theirs."""
+"""The examples in the docstrings of our own modules hold; those of the map have theirs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 @pytest.mark.parametrize(
     "name",
     [
+        "api.schemas",
         "dinsight.diagnosis",
         "dinsight.readings.header",
         "dinsight.report_card",
