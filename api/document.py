@@ -158,7 +158,10 @@ def document(
         taken = {
             kind: {"schema": schema, "example": shown} for kind, (schema, shown) in bodies.items()
         }
-        told: dict[str, Any] = {"responses": {str(status): good, **refused}}
+        told: dict[str, Any] = {
+            "operationId": route.__name__.replace("_", "-"),
+            "responses": {str(status): good, **refused},
+        }
         if query:
             told["parameters"] = list(query)
         if bodies:

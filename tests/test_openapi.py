@@ -84,6 +84,8 @@ def test_the_document_is_openapi_31_and_its_references_lead_somewhere(document: 
 
 
 def test_every_operation_is_described_in_full(document: Document) -> None:
+    names = [operation["operationId"] for _, _, operation in document.operations()]
+    assert len(set(names)) == len(names)
     for method, path, operation in document.operations():
         where = f"{method} {path}"
         assert operation["summary"], where
