@@ -44,6 +44,7 @@ def register(server: Flask, services: Services) -> None:
         fixed = ProxyFix(server.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)
         server.wsgi_app = fixed  # type: ignore[method-assign]
     server.before_request(begin_request)
+    server.before_request(keep_pages_out)
     server.before_request(bodies.check)
     security.register(server, services.settings, services.secret_key)
     errors.register(server)
@@ -75,6 +76,13 @@ def _is_known(method: str) -> bool:
 def begin_request() -> None:
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def keep_pages_out() -> None:
+    """The page's catch-all also takes `/api` and `/api//x`, which no rule of ours does."""
+    ours = request.url_rule is None or request.url_rule.rule.startswith("/api/")
+    if request.path == "/api" or (request.path.startswith("/api/") and not ours):
+        raise NotFound(f"There is no {request.path} here.")
 
 
 def end_request(response: Response) -> Response:

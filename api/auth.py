@@ -16,7 +16,7 @@ from api.fields import Body, Line
 from api.schemas import KEY, TEXT, TOKEN, WHOLE, envelope, many, record, ref
 from api.security import clear_cookies, end_session, identify, issue_access_token, issue_tokens
 from api.security import signed_in as signed_in_only
-from dinsight import accounts
+from dinsight import accounts, passwords
 from dinsight.accounts import Identity
 from dinsight.errors import NotSignedIn, RegistrationClosed, WrongPassword
 from dinsight.models import ApiKey
@@ -24,10 +24,13 @@ from dinsight.models import ApiKey
 blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Signing in")
 
 
+PASSWORD = {"minLength": passwords.MIN_LENGTH, "maxLength": passwords.MAX_LENGTH}
+
+
 class Registration(Body):
-    email = Line(required=True)
-    password = ma.fields.String(required=True)
-    full_name = Line(load_default="")
+    email = Line(required=True, metadata={"format": "email", "maxLength": 254})
+    password = ma.fields.String(required=True, metadata=PASSWORD)
+    full_name = Line(load_default="", metadata={"maxLength": 200})
 
 
 class SignIn(Body):
@@ -37,7 +40,7 @@ class SignIn(Body):
 
 
 class KeyName(Body):
-    name = Line(required=True)
+    name = Line(required=True, metadata={"minLength": 1, "maxLength": 100})
 
 
 @blueprint.route("/register", methods=["POST"])

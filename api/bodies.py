@@ -47,9 +47,11 @@ class JsonParser(FlaskParser):
     """webargs' by orjson, which takes only JSON: no NaN, no half characters, no endless nesting."""
 
     def load_json(self, req: flask.Request, schema: ma.Schema) -> Any:
-        body = req.get_data() if req.is_json else b""
+        body = req.get_data()
         if not body:
             return ma.missing
+        if not req.is_json:
+            raise UnsupportedMediaType("Send the body as JSON, with Content-Type application/json.")
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:

@@ -18,6 +18,8 @@ NONE: Mapping[str, Any] = {}
 class Body(ma.Schema):
     """A JSON body. A field that is not in the contract, `owner_id` say, has no effect."""
 
+    error_messages = {"type": "The body must be a JSON object."}  # noqa: RUF012 - of the class
+
     class Meta:
         unknown = ma.EXCLUDE
 

@@ -16,7 +16,7 @@ SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 TEXT: Schema = {"type": "string"}
 FLAG: Schema = {"type": "boolean"}
 FREE: Schema = {"type": "object", "additionalProperties": True}
-FILE: Schema = {"type": "string", "contentMediaType": "text/csv"}
+FILE: Schema = {"type": "string", "format": "binary", "contentMediaType": "text/csv"}
 MOMENT: Schema = {
     "type": "string",
     "format": "date-time",

@@ -23,7 +23,7 @@ AFTER = query("after", TEXT, "A cursor `epoch:seq`: what came after it, the olde
 
 
 class Configuration(Body):
-    stream = Line(metadata=STREAM["schema"])
+    stream = Line(allow_none=True, metadata=STREAM["schema"])
     latest_glow_count = Number(*streams.SETTINGS["latest_glow_count"][1:], whole=True)
     batch_size = Number(*streams.SETTINGS["batch_size"][1:], whole=True)
     delay_seconds = Number(*streams.SETTINGS["delay_seconds"][1:])
@@ -34,7 +34,7 @@ class Configuration(Body):
 
 class Control(Body):
     action = Line(required=True, metadata={"enum": list(streams.ACTIONS)})
-    stream = Line()
+    stream = Line(allow_none=True, metadata=STREAM["schema"])
 
 
 @blueprint.route("/status", methods=["GET"])
