@@ -24,7 +24,7 @@ PIECE_BYTES = 64 * 1024  # a piece goes from thread to thread, which costs as mu
 
 blueprint = Blueprint("monitor", __name__, url_prefix="/monitor", description="Monitor points")
 
-BATCH = record({"file": FILE, "stream?": STREAM_NAME, "epoch?": WHOLE})
+BATCH = record({"file": FILE, "stream?": STREAM_NAME, "epoch?": {**WHOLE, "minimum": 1}})
 KEY = header("Idempotency-Key", {**TEXT, "minLength": 1, "maxLength": 200}, "Stores a batch once")
 AFTER = query("after", {**COUNT, "default": 0}, "Only what has a higher `process_order`")
 AT_MOST = query("limit", COUNT, "At most so many; left out, all")
