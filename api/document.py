@@ -196,7 +196,7 @@ def header(name: str, schema: Schema, description: str) -> Schema:
     return {"in": "header", "name": name, "schema": schema, "description": description}
 
 
-STREAM_NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 64, "default": "default"}
+STREAM_NAME: Schema = {"type": "string", "pattern": r"^[\w .:+-]{1,64}$", "default": "default"}
 STREAM = query("stream", STREAM_NAME, "A stream of the baseline; letters, digits and ` _.:+-`")
 VALUES = query("values", {"type": "integer", "enum": [0, 1], "default": 1}, "0 leaves them out")
 OFFSET = query("offset", {**schemas.COUNT, "default": 0}, "So many are skipped")

@@ -87,6 +87,26 @@ def test_progress_is_of_what_was_declared(api: Api, baseline_id: int) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("batch_size", 0, "batch_size must be a whole number from 1 to 1,000,000."),
+        ("batch_size", 2.5, "batch_size must be a whole number from 1 to 1,000,000."),
+        ("delay_seconds", "2", "delay_seconds must be a number from 0 to 86,400."),
+        ("latest_glow_count", True, "latest_glow_count must be a whole number from 0 to 1,000."),
+        ("total_points", -1, "total_points must be a whole number, or null where it is not known."),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused_with_its_bounds(
+    api: Api, baseline_id: int, field: str, value: Any, message: str
+) -> None:
+    before = success(api("PUT", f"/streaming/{baseline_id}/config", json={"batch_size": 5.0}))
+    refused = api("PUT", f"/streaming/{baseline_id}/config", json={field: value})
+    refusal(refused, 400, "INVALID_REQUEST", message)
+    assert before["batch_size"] == 5
+    assert success(api("PUT", f"/streaming/{baseline_id}/config", json={})) == before
+
+
 def test_points_have_the_same_fields_wherever_they_are_read(api: Api, baseline_id: int) -> None:
     content = csv(healthy(1), metadata=["=1+1, ünd"])
     api.post(baseline_id, content, name="monitor_batch_7.csv")
