@@ -7,7 +7,6 @@ import secrets
 from typing import Any
 
 from flask import Flask, Response, current_app, g, request
-from flask_smorest import Api
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -18,6 +17,8 @@ from api import (
     baselines,
     bodies,
     compression,
+    docs,
+    document,
     errors,
     health,
     limits,
@@ -28,20 +29,12 @@ from api import (
 )
 from api.answers import OrjsonProvider
 from api.context import EXTENSION
-from dinsight import __version__
 from dinsight.services import Services
 
 PREFIX = "/api/v1"
 REQUEST_ID = re.compile(r"[\w.:-]{1,64}")
 UNKNOWN = "api_unknown"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-
-
-class RestApi(Api):
-    """flask-smorest's, but errors have the one shape of `api.errors`."""
-
-    def _register_error_handlers(self) -> None:
-        """`api.errors.register` does it."""
 
 
 def register(server: Flask, services: Services) -> None:
@@ -52,24 +45,21 @@ def register(server: Flask, services: Services) -> None:
     server.config.update(
         MAX_FORM_MEMORY_SIZE=bodies.MOST_TEXT,
         MAX_FORM_PARTS=bodies.MOST_PARTS,
-        API_TITLE="D'insight",
-        API_VERSION=__version__,
-        OPENAPI_VERSION="3.1.0",
-        OPENAPI_URL_PREFIX=PREFIX,
-        OPENAPI_JSON_PATH="openapi.json",
     )
     if proxies := services.settings.proxies:
         fixed = ProxyFix(server.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)
         server.wsgi_app = fixed  # type: ignore[method-assign]
     server.before_request(begin_request)
+    server.before_request(keep_pages_out)
     server.before_request(bodies.check)
     limits.register(server, services.settings)
     security.register(server, services.settings, services.secret_key)
     errors.register(server)
-    api = RestApi(server)
+    api = document.register(server, PREFIX)
     for resource in (auth, users, audit, baselines, monitor, streaming, anomaly):
         prefix = PREFIX + (resource.blueprint.url_prefix or "")
         api.register_blueprint(resource.blueprint, url_prefix=prefix)
+    server.register_blueprint(docs.blueprint, url_prefix=f"{PREFIX}/docs")
     server.register_blueprint(health.blueprint)
     for rule in ("/api/", "/api/<path:_>"):
         server.add_url_rule(rule, UNKNOWN, unknown, methods=METHODS)
@@ -94,6 +84,13 @@ def _is_known(method: str) -> bool:
 def begin_request() -> None:
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def keep_pages_out() -> None:
+    """The page's catch-all also takes `/api` and `/api//x`, which no rule of ours does."""
+    ours = request.url_rule is None or request.url_rule.rule.startswith("/api/")
+    if request.path == "/api" or (request.path.startswith("/api/") and not ours):
+        raise NotFound(f"There is no {request.path} here.")
 
 
 def end_request(response: Response) -> Response:

@@ -8,10 +8,13 @@ from typing import Any
 import marshmallow as ma
 from flask import Response
 
+from api import examples
 from api.answers import dumps
 from api.bodies import Blueprint
 from api.context import services, who
-from api.fields import Body
+from api.document import document
+from api.fields import Body, Number
+from api.schemas import envelope, ref
 from api.security import signed_in
 from dinsight import anomaly, sensitivity
 
@@ -21,12 +24,15 @@ blueprint = Blueprint("anomaly", __name__, url_prefix="/anomaly", description="C
 class Detection(Body):
     baseline_dataset_id = ma.fields.Integer(required=True, strict=True)
     comparison_dataset_id = ma.fields.Integer(required=True, strict=True)
-    sensitivity_factor = ma.fields.Raw(load_default=sensitivity.DEFAULT)
+    sensitivity_factor = Number(
+        sensitivity.LEAST, sensitivity.MOST, load_default=sensitivity.DEFAULT
+    )
 
 
 @blueprint.route("/detect", methods=["POST"])
+@document(envelope(ref("Comparison")), 400, 404, 409)
 @signed_in
-@blueprint.arguments(Detection)
+@blueprint.arguments(Detection, example=examples.COMPARE)
 def detect(body: dict[str, Any]) -> Response:
     """Place the rows of one dataset on the map of another, and say which are anomalous.
 

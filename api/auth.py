@@ -7,14 +7,17 @@ from typing import Any
 import marshmallow as ma
 from flask import Response, request
 
+from api import examples
 from api.answers import success
 from api.bodies import Blueprint
 from api.context import services, who
+from api.document import JSON, document
 from api.fields import Body, Line
 from api.limits import limits, open_to_all
+from api.schemas import KEY, TEXT, TOKEN, WHOLE, envelope, many, record, ref
 from api.security import clear_cookies, end_session, identify, issue_access_token, issue_tokens
 from api.security import signed_in as signed_in_only
-from dinsight import accounts
+from dinsight import accounts, passwords
 from dinsight.accounts import Identity
 from dinsight.errors import NotSignedIn, RegistrationClosed, WrongPassword
 from dinsight.models import ApiKey, User
@@ -22,10 +25,13 @@ from dinsight.models import ApiKey, User
 blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Signing in")
 
 
+PASSWORD = {"minLength": passwords.MIN_LENGTH, "maxLength": passwords.MAX_LENGTH}
+
+
 class Registration(Body):
-    email = Line(required=True)
-    password = ma.fields.String(required=True)
-    full_name = Line(load_default="")
+    email = Line(required=True, metadata={"format": "email", "maxLength": 254})
+    password = ma.fields.String(required=True, metadata=PASSWORD)
+    full_name = Line(load_default="", metadata={"maxLength": 200})
 
 
 class SignIn(Body):
@@ -34,17 +40,20 @@ class SignIn(Body):
     remember_me = ma.fields.Boolean(load_default=False)
 
 
-class Refresh(Body):
-    refresh_token = ma.fields.String(load_default=None, allow_none=True)
-
-
 class KeyName(Body):
-    name = Line(required=True)
+    name = Line(required=True, metadata={"minLength": 1, "maxLength": 100})
 
 
 @blueprint.route("/register", methods=["POST"])
+@document(
+    envelope(record({"user": ref("Profile")})),
+    403,
+    409,
+    status=201,
+    example=examples.success({"user": examples.PROFILE}),
+)
 @open_to_all
-@blueprint.arguments(Registration)
+@blueprint.arguments(Registration, example=examples.REGISTRATION)
 def register(body: dict[str, Any]) -> Response:
     """Make an account, where the server lets strangers do so."""
     if not services().settings.registration_open:
@@ -59,8 +68,13 @@ def register(body: dict[str, Any]) -> Response:
 
 
 @blueprint.route("/login", methods=["POST"])
+@document(
+    envelope(record({**TOKEN, "refresh_token": TEXT, "user": ref("Profile")})),
+    401,
+    example=examples.success(examples.SIGNED_IN),
+)
 @open_to_all
-@blueprint.arguments(SignIn)
+@blueprint.arguments(SignIn, example=examples.SIGN_IN)
 def login(body: dict[str, Any]) -> Response:
     """Sign in with e-mail address and password."""
     identity = sign_in(body["email"], body["password"])
@@ -77,6 +91,12 @@ def login(body: dict[str, Any]) -> Response:
 
 
 @blueprint.route("/refresh", methods=["POST"])
+@document(
+    envelope(record(TOKEN)),
+    401,
+    body={JSON: (record({"refresh_token?": TEXT}), examples.REFRESH)},
+    example=examples.success(examples.FRESH),
+)
 @open_to_all
 def refresh() -> Response:
     """A fresh access token for a refresh token, in the body or as bearer."""
@@ -97,6 +117,7 @@ def refresh() -> Response:
 
 
 @blueprint.route("/logout", methods=["POST"])
+@document(envelope(record({"message": TEXT})))
 @signed_in_only
 def logout() -> Response:
     """End this sign-in: its access and refresh tokens are dead at once, everywhere."""
@@ -107,6 +128,7 @@ def logout() -> Response:
 
 
 @blueprint.route("/keys", methods=["GET"])
+@document(envelope(record({"keys": many(record(KEY))})))
 @signed_in_only
 def list_keys() -> Response:
     """Your API keys, without the keys themselves."""
@@ -116,8 +138,11 @@ def list_keys() -> Response:
 
 
 @blueprint.route("/keys", methods=["POST"])
+@document(
+    envelope(record({**KEY, "key": TEXT})), status=201, example=examples.success(examples.KEY)
+)
 @signed_in_only
-@blueprint.arguments(KeyName)
+@blueprint.arguments(KeyName, example=examples.KEY_NAME)
 def make_key(body: dict[str, Any]) -> Response:
     """A new API key for a machine sender; this answer is the only one that shows it."""
     with services().sessions.begin() as session:
@@ -128,6 +153,7 @@ def make_key(body: dict[str, Any]) -> Response:
 
 
 @blueprint.route("/keys/<int:key_id>", methods=["DELETE"])
+@document(envelope(record({"id": WHOLE})), 404)
 @signed_in_only
 def revoke_key(key_id: int) -> Response:
     """Revoke an API key, at once."""

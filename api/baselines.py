@@ -6,19 +6,41 @@ from typing import Any, BinaryIO, cast
 
 from flask import Response, request
 
+from api import examples
 from api.answers import success
 from api.bodies import Blueprint
 from api.context import services, who
+from api.document import FORM, document
 from api.fields import Body, Line
+from api.schemas import (
+    FILE,
+    LAYOUT,
+    SAID,
+    TEXT,
+    TOLD,
+    WHOLE,
+    envelope,
+    many,
+    record,
+    ref,
+)
 from api.security import signed_in
 from dinsight import baselines, refitting, report_card
-from dinsight.maps import DEFAULT
+from dinsight.maps import DEFAULT, LAYOUTS
 
 blueprint = Blueprint("baselines", __name__, description="Baselines and their maps")
 ID = "<int:baseline_id>"
+UPLOAD = record({"files": many(FILE), "name?": TEXT, "map?": {**LAYOUT, "default": DEFAULT}})
+LISTED = record({"ids": many(WHOLE), "baselines": many(ref("Baseline"))})
+ASKED = record({"id": WHOLE, "message": TEXT, "refit": ref("RefitState")})
 
 
 @blueprint.route("/analyze", methods=["POST"])
+@document(
+    envelope(SAID, TOLD),
+    body={FORM: (UPLOAD, examples.UPLOAD)},
+    example=examples.success(examples.RECEIVED, code=200, message=examples.RECEIVED["message"]),
+)
 @signed_in
 def analyze() -> Response:
     """Upload a baseline: one or more CSV files with equal headers, in the field `files`.
@@ -45,6 +67,9 @@ def analyze() -> Response:
 
 
 @blueprint.route(f"/analyze/{ID}/status", methods=["GET"])
+@document(
+    envelope(ref("FitStatus"), TOLD), 404, example=examples.success(examples.FIT_STATUS, code=200)
+)
 @signed_in
 def fit_status(baseline_id: int) -> Response:
     """How far the fit of a baseline is; `refit` says the same of its last refit.
@@ -67,12 +92,13 @@ def fit_status(baseline_id: int) -> Response:
 
 
 class Refit(Body):
-    map = Line(required=True)
+    map = Line(required=True, metadata={"enum": list(LAYOUTS)})
 
 
 @blueprint.route(f"/dinsight/{ID}/refit", methods=["POST"])
+@document(envelope(ASKED, {"message": TEXT}), 404, 409, status=202)
 @signed_in
-@blueprint.arguments(Refit)
+@blueprint.arguments(Refit, example=examples.REFIT)
 def refit(body: dict[str, Any], baseline_id: int) -> Response:
     """Fit another map to the rows that are stored; `/analyze/{id}/status` says how far it is.
 
@@ -88,6 +114,7 @@ def refit(body: dict[str, Any], baseline_id: int) -> Response:
 
 
 @blueprint.route(f"/dinsight/{ID}/report", methods=["GET"])
+@document(envelope(ref("ReportCard")), 404, 409)
 @signed_in
 def get_report(baseline_id: int) -> Response:
     """The report card: what the baseline's rows can promise, and what to do where that is little.
@@ -100,6 +127,7 @@ def get_report(baseline_id: int) -> Response:
 
 
 @blueprint.route("/dinsight", methods=["GET"])
+@document(envelope(LISTED), example=examples.success(examples.BASELINES))
 @signed_in
 def list_baselines() -> Response:
     """Your baselines, the newest first."""
@@ -109,6 +137,7 @@ def list_baselines() -> Response:
 
 
 @blueprint.route(f"/dinsight/{ID}", methods=["GET"])
+@document(envelope(ref("BaselineOnMap")), 404, 409)
 @signed_in
 def get_baseline(baseline_id: int) -> Response:
     """A baseline on its map; the arrays are empty until the fit is completed."""
@@ -116,7 +145,23 @@ def get_baseline(baseline_id: int) -> Response:
         return success(baselines.on_map(session, who(), baseline_id))
 
 
+class Rename(Body):
+    name = Line(required=True, metadata={"minLength": 1, "maxLength": baselines.NAME_LENGTH})
+
+
+@blueprint.route(f"/dinsight/{ID}", methods=["PATCH"])
+@document(envelope(ref("Baseline")), 404, example=examples.success(examples.BASELINE))
+@signed_in
+@blueprint.arguments(Rename, example=examples.RENAME)
+def rename_baseline(body: dict[str, Any], baseline_id: int) -> Response:
+    """Give a baseline another name."""
+    with services().sessions.begin() as session:
+        renamed = baselines.rename(session, who(), baseline_id, body["name"])
+        return success(baselines.describe(renamed))
+
+
 @blueprint.route(f"/dinsight/{ID}", methods=["DELETE"])
+@document(envelope(SAID), 404)
 @signed_in
 def delete_baseline(baseline_id: int) -> Response:
     """Delete a baseline with its streams and points."""

@@ -166,9 +166,11 @@ class JsonParser(FlaskParser):
     """webargs' by orjson, which takes only JSON: no NaN, no half characters, no endless nesting."""
 
     def load_json(self, req: flask.Request, schema: ma.Schema) -> Any:
-        body = req.get_data() if req.is_json else b""
+        body = req.get_data()
         if not body:
             return ma.missing
+        if not req.is_json:
+            raise UnsupportedMediaType("Send the body as JSON, with Content-Type application/json.")
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:
@@ -176,9 +178,12 @@ class JsonParser(FlaskParser):
 
 
 class Blueprint(flask_smorest.Blueprint):
-    """flask-smorest's, with our JSON."""
+    """flask-smorest's, with our JSON; what routes answer is described by `api.document`."""
 
     ARGUMENTS_PARSER = JsonParser()
+
+    def _prepare_response_doc(self, doc: dict[str, Any], *_: Any, **__: Any) -> dict[str, Any]:
+        return doc
 
 
 def is_small() -> bool:

@@ -15,6 +15,7 @@ from api.context import services, who
 from dinsight import audit_log, database, errors
 
 RETRY_AFTER_SECONDS = 2
+OF_WHOLE = "_schema"  # marshmallow's name for what is no field
 
 STATUS: dict[type[errors.DinsightError], int] = {
     errors.InvalidRequest: 400,
@@ -125,6 +126,6 @@ def _field_message(details: Any) -> str:
     while isinstance(details, dict) and details:
         key, value = next(iter(details.items()))
         if isinstance(value, list) and value:
-            return f"{key}: {value[0]}"
+            return str(value[0]) if key == OF_WHOLE else f"{key}: {value[0]}"
         details = value
     return str(details)

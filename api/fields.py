@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import marshmallow as ma
@@ -11,10 +12,13 @@ from dinsight.errors import InvalidRequest
 from dinsight.streams import DEFAULT, NAME
 
 MOST = 2**53
+NONE: Mapping[str, Any] = {}
 
 
 class Body(ma.Schema):
     """A JSON body. A field that is not in the contract, `owner_id` say, has no effect."""
+
+    error_messages = {"type": "The body must be a JSON object."}  # noqa: RUF012 - of the class
 
     class Meta:
         unknown = ma.EXCLUDE
@@ -30,10 +34,21 @@ class Line(ma.fields.String):
         return text
 
 
-def stream_name(body: dict[str, Any] | None = None) -> str:
-    """The stream that a request names, in body, query or form; left out, it is `default`."""
-    given = (body or {}).get("stream") or request.args.get("stream") or request.form.get("stream")
-    name = given or DEFAULT
+class Number(ma.fields.Raw):
+    """A number that the domain checks; type and bounds are said to readers of the document."""
+
+    def __init__(
+        self, low: float, high: float | None = None, *, whole: bool = False, **more: Any
+    ) -> None:
+        said: dict[str, Any] = {"type": "integer" if whole else "number", "minimum": low}
+        if high is not None:
+            said["maximum"] = high
+        super().__init__(allow_none=True, metadata=said, **more)
+
+
+def stream_name(given: Mapping[str, Any] = NONE) -> str:
+    """The stream that a request names, in body, form or query; left out, it is `default`."""
+    name = given.get("stream") or request.args.get("stream") or DEFAULT
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise InvalidRequest("A stream's name has 1 to 64 letters, digits, blanks or any of _.:+-")
     return name
@@ -47,3 +62,11 @@ def whole(name: str, default: int, *, low: int = 0, clamp: int = MOST) -> int:
     if not text.isascii() or not text.isdecimal() or int(text[:20]) < low:
         raise InvalidRequest(f"{name} must be a whole number of at least {low}.")
     return min(int(text[:20]), clamp)
+
+
+def switch(name: str) -> bool:
+    """A switch of the query, 1 or 0; left out, it is on. Raises InvalidRequest."""
+    text = request.args.get(name) or "1"
+    if text not in {"0", "1"}:
+        raise InvalidRequest(f"{name} must be 0 or 1.")
+    return text == "1"

@@ -8,13 +8,24 @@ from typing import cast
 from flask import Response, g, request
 from sqlalchemy.orm import Session
 
-from api import bodies, security
+from api import bodies, examples, security
 from api.answers import dumps, plain, success
 from api.baselines import ID
 from api.bodies import Blueprint, Request
 from api.context import services, who
-from api.fields import MOST, stream_name, whole
+from api.document import (
+    FORM,
+    STREAM,
+    STREAM_NAME,
+    VALUES,
+    document,
+    for_the_signed_in,
+    header,
+    query,
+)
+from api.fields import MOST, stream_name, switch, whole
 from api.limits import limits
+from api.schemas import COUNT, FILE, TEXT, WHOLE, envelope, many, record, ref
 from api.security import signed_in
 from dinsight import diagnosis, feed
 from dinsight.errors import InvalidReadings, InvalidRequest
@@ -24,8 +35,24 @@ PIECE_BYTES = 64 * 1024  # a piece goes from thread to thread, which costs as mu
 
 blueprint = Blueprint("monitor", __name__, url_prefix="/monitor", description="Monitor points")
 
+BATCH = record({"file": FILE, "stream?": STREAM_NAME, "epoch?": {**WHOLE, "minimum": 1}})
+KEY = header("Idempotency-Key", {**TEXT, "minLength": 1, "maxLength": 200}, "Stores a batch once")
+AFTER = query("after", {**COUNT, "default": 0}, "Only what has a higher `process_order`")
+AT_MOST = query("limit", COUNT, "At most so many; left out, all")
+EPOCH = query("epoch", COUNT, "An earlier epoch; left out, the present one")
+
 
 @blueprint.route(f"/{ID}", methods=["POST"])
+@document(
+    envelope(ref("Receipt")),
+    404,
+    409,
+    422,
+    query=[STREAM, KEY],
+    body={FORM: (BATCH, examples.BATCH)},
+    example=examples.success(examples.RECEIPT),
+)
+@for_the_signed_in
 def post_batch(baseline_id: int) -> Response:
     """Place and store a batch: a CSV of one or more rows in the field `file`, all or nothing.
 
@@ -63,17 +90,18 @@ def _incoming() -> Incoming:
     return Incoming(
         content=file.read(),
         source=(file.filename or "")[:200].replace("\0", ""),
-        stream=stream_name(),
+        stream=stream_name(request.form),
         key=request.headers.get("Idempotency-Key"),
         epoch=_epoch(request.form.get("epoch")),
     )
 
 
 @blueprint.route(f"/{ID}", methods=["GET"])
+@document(many(ref("Point")), 404, query=[AFTER, AT_MOST, STREAM, VALUES], example=examples.POINTS)
 @signed_in
 def get_points(baseline_id: int) -> Response:
     """All points of a stream as a bare array, in order, streamed."""
-    values = request.args.get("values", "1") != "0"
+    values = switch("values")
     start, most = whole("after", 0), whole("limit", MOST)
     session = services().sessions()
     try:
@@ -89,6 +117,7 @@ def get_points(baseline_id: int) -> Response:
 
 
 @blueprint.route(f"/{ID}/coordinates", methods=["GET"])
+@document(ref("Coordinates"), 404, query=[STREAM])
 @signed_in
 def get_coordinates(baseline_id: int) -> Response:
     """The places of all points of a stream, as columns, without the envelope."""
@@ -97,6 +126,7 @@ def get_coordinates(baseline_id: int) -> Response:
 
 
 @blueprint.route(f"/{ID}/points/<int:seq>/explain", methods=["GET"])
+@document(envelope(ref("Explanation")), 404, 409, query=[STREAM, EPOCH, VALUES])
 @signed_in
 def explain_point(baseline_id: int, seq: int) -> Response:
     """What a point's score is associated with: bands, features, the baseline's band, its neighbour.
@@ -112,7 +142,7 @@ def explain_point(baseline_id: int, seq: int) -> Response:
                 stream_name(),
                 seq,
                 epoch=_epoch(request.args.get("epoch")),
-                values=request.args.get("values", "1") != "0",
+                values=switch("values"),
             )
         )
 

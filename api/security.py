@@ -27,6 +27,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from api.context import services, who
+from api.document import for_the_signed_in
 from api.errors import domain_error
 from api.limits import limits
 from dinsight import accounts
@@ -98,7 +99,7 @@ def signed_in(route: Callable[P, R]) -> Callable[P, R]:
         let_in()
         return route(*args, **kwargs)
 
-    return guarded
+    return for_the_signed_in(guarded)
 
 
 def let_in() -> None:

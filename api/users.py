@@ -8,11 +8,14 @@ from urllib.parse import quote
 import marshmallow as ma
 from flask import Response, request
 
+from api import examples
 from api.answers import success
 from api.auth import profile as profile_of
 from api.bodies import Blueprint
 from api.context import services, who
+from api.document import document
 from api.fields import Body, Line
+from api.schemas import envelope, ref
 from api.security import SIGN_IN, by_cookie, issue_tokens, renew_cookies, signed_in
 from dinsight import accounts, people
 from dinsight.models import User
@@ -44,6 +47,7 @@ class Changes(Body):
 
 
 @blueprint.route("/profile", methods=["GET"])
+@document(envelope(ref("Profile")), example=examples.success(examples.PROFILE))
 @signed_in
 def profile() -> Response:
     """Who you are."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
-from sqlalchemy import Boolean, ColumnElement, bindparam, delete, insert, select, true
+from sqlalchemy import Boolean, ColumnElement, bindparam, delete, insert, select, true, update
 from sqlalchemy.orm import Session
 
 from dinsight import maps, readings
@@ -117,6 +117,16 @@ def check_name(name: str) -> str:
     if not 1 <= len(name) <= NAME_LENGTH or not name.isprintable():
         raise InvalidRequest(f"A baseline's name has 1 to {NAME_LENGTH} printable characters.")
     return name
+
+
+def rename(session: Session, who: Identity, baseline_id: int, name: str) -> Baseline:
+    """Raises BaselineNotFound, and InvalidRequest for a name that cannot be used."""
+    name = check_name(name)
+    renamed = update(Baseline).where(Baseline.id == baseline_id, visible(who)).values(name=name)
+    baseline: Baseline | None = session.scalar(renamed.returning(Baseline))
+    if baseline is None:
+        raise BaselineNotFound()
+    return baseline
 
 
 def list_visible(session: Session, who: Identity) -> list[Baseline]:

@@ -37,7 +37,7 @@ class Cursor:
     def parse(cls, text: str) -> Cursor:
         """From `epoch:seq`; raises InvalidRequest."""
         epoch, _, seq = text.partition(":")
-        if not (epoch.isdecimal() and seq.isdecimal()) or len(text) > 30:
+        if not (text.isascii() and epoch.isdecimal() and seq.isdecimal()) or len(text) > 30:
             raise InvalidRequest("A cursor is `epoch:seq`, such as 1:250.")
         return cls(int(epoch), int(seq))
 

@@ -267,7 +267,7 @@ def level_word(level: int) -> str:
 
 def _checked(key: str, value: Any) -> float:
     kind, low, high = SETTINGS[key]
-    good = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
+    good = _is_whole(value) if kind is int else _is_number(value)
     if not good or not low <= value <= high:
         number = "a whole number" if kind is int else "a number"
         raise InvalidRequest(f"{key} must be {number} from {low:,} to {high:,}.")
@@ -277,6 +277,15 @@ def _checked(key: str, value: Any) -> float:
 def _checked_total(value: Any) -> int | None:
     if value is None or value == 0:
         return None
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**53:
+    if not _is_whole(value) or not 0 < value < 2**53:
         raise InvalidRequest("total_points must be a whole number, or null where it is not known.")
-    return value
+    return int(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_whole(value: Any) -> bool:
+    """JSON has one kind of number: 5.0 is as whole as 5."""
+    return _is_number(value) and value == value // 1

@@ -12,6 +12,7 @@ import pytest
     "name",
     [
         "api.rates",
+        "api.schemas",
         "dinsight.diagnosis",
         "dinsight.readings.header",
         "dinsight.report_card",

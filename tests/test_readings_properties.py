@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,29 +36,33 @@ class Table:
     order: list[str]
 
 
+families = st.sampled_from(["f_{}", "F_{}", "freq_{}.50", "FREQ_{}"])
+some_features = st.builds(
+    lambda family, count: [family.format(n) for n in range(count)], families, st.integers(1, 6)
+)
+
+
 @st.composite
-def tables(draw: st.DrawFn) -> Table:
-    count = draw(st.integers(1, 6))
-    family = draw(st.sampled_from(["f_{}", "F_{}", "freq_{}.50", "FREQ_{}"]))
-    features = [family.format(n) for n in range(count)]
+def tables(draw: st.DrawFn, features: st.SearchStrategy[list[str]] = some_features) -> Table:
+    features_ = draw(features)
     numbers = arrays.arrays(
         np.float32,
-        (draw(st.integers(1, 6)), count),
+        (draw(st.integers(1, 6)), len(features_)),
         elements=st.floats(width=32, allow_nan=False, allow_infinity=False),
     )
     values = draw(numbers)
     labels = draw(st.lists(names, max_size=4, unique=True))
     cells = st.one_of(texts, awkward)
     metadata = [{label: draw(cells) for label in labels} for _ in values]
-    order = draw(st.permutations(features + labels))
+    order = draw(st.permutations(features_ + labels))
     # Dicts compare without order, but rows are promised in the order of the file.
     kept = [label for label in order if label in labels]
-    return Table(features, values, [{k: row[k] for k in kept} for row in metadata], order)
+    return Table(features_, values, [{k: row[k] for k in kept} for row in metadata], order)
 
 
 @st.composite
-def written(draw: st.DrawFn, table: Table) -> bytes:
-    """The table in any legal dialect."""
+def written(draw: st.DrawFn, table: Table, spell: Callable[[str], str] = str) -> bytes:
+    """The table in any legal dialect, its features' names spelled by `spell`."""
     number = draw(st.sampled_from(["{:.9g}", "{!r}", "{:.8e}", "{:+.9g}", " {:.9g}\t"]))
     quoting = draw(st.sampled_from(["where needed", "here and there", "always"]))
 
@@ -67,12 +72,13 @@ def written(draw: st.DrawFn, table: Table) -> bytes:
             return '"' + text.replace('"', '""') + '"'
         return text
 
-    rows = [[cell(name) for name in table.order]]
+    rows = [[cell(spell(name) if name in table.features else name) for name in table.order]]
     for numbers, metadata in zip(table.values, table.metadata, strict=True):
         row = dict(zip(table.features, (number.format(float(n)) for n in numbers), strict=True))
         rows.append([cell((metadata | row)[name]) for name in table.order])
     ends = st.sampled_from(["\n", "\r\n"])
-    text = "".join(",".join(row) + draw(ends) for row in rows)
+    gaps = st.sampled_from(["", "", "\n", "\r\n", " \t\n"])
+    text = "".join(draw(gaps) + ",".join(row) + draw(ends) for row in rows)
     if draw(st.booleans()):
         text = text.removesuffix("\n").removesuffix("\r")
     text += draw(st.sampled_from(["", "\n", "\n\r\n"]))
@@ -90,7 +96,10 @@ def bits(values: np.ndarray) -> list[list[int]]:
 def test_any_table_in_any_legal_dialect_comes_back_exactly(
     data: st.DataObject, table: Table
 ) -> None:
-    found = parse(data.draw(written(table)), limits=LIMITS, expected=table.features)
+    spell = data.draw(st.sampled_from([str, str.upper, str.lower]))
+    content = data.draw(written(table, spell))
+
+    found = parse(content, limits=LIMITS, expected=table.features)
 
     assert found.features == tuple(table.features)
     assert bits(found.values) == bits(table.values)

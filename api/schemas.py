@@ -1,0 +1,459 @@
+"""JSON Schema of what the API answers, in a small vocabulary; `api.document` puts it to routes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dinsight import maps
+
+Schema = dict[str, Any]
+
+WHOLE: Schema = {"type": "integer"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+NUMBER: Schema = {"type": "number"}
+SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+TEXT: Schema = {"type": "string"}
+FLAG: Schema = {"type": "boolean"}
+FREE: Schema = {"type": "object", "additionalProperties": True}
+FILE: Schema = {"type": "string", "format": "binary", "contentMediaType": "text/csv"}
+MOMENT: Schema = {
+    "type": "string",
+    "format": "date-time",
+    "pattern": "Z$",
+    "description": "RFC 3339, in UTC with `Z`",
+}
+
+
+def record(fields: Mapping[str, Schema]) -> Schema:
+    """An object; a name that ends with `?` may be absent.
+
+    >>> record({"id": WHOLE, "note?": TEXT})["required"]
+    ['id']
+    """
+    return {
+        "type": "object",
+        "properties": {name.removesuffix("?"): schema for name, schema in fields.items()},
+        "required": [name for name in fields if not name.endswith("?")],
+    }
+
+
+def many(item: Schema) -> Schema:
+    return {"type": "array", "items": item}
+
+
+def maybe(schema: Schema) -> Schema:
+    """The same, or null."""
+    if isinstance(schema.get("type"), str) and "enum" not in schema:
+        return {**schema, "type": [schema["type"], "null"]}
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def one_of(*words: str) -> Schema:
+    return {"type": "string", "enum": list(words)}
+
+
+def about(schema: Schema, description: str) -> Schema:
+    return {**schema, "description": description}
+
+
+def ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def envelope(data: Schema, more: Mapping[str, Schema] | None = None) -> Schema:
+    """The answer of a success: `{"success": true, "data": …}`."""
+    return record({"success": {"const": True}, **(more or {}), "data": data})
+
+
+LEVEL = one_of("healthy", "warning", "alarm")
+LAYOUT = one_of(*maps.LAYOUTS)
+STATE = one_of("not_started", "streaming", "paused", "stopped", "completed")
+FIT = one_of("uploading", "processing", "completed", "failed")
+METADATA: Schema = {"type": "object", "additionalProperties": TEXT}
+TOLD = {"code": {"const": 200}, "message?": TEXT}
+SAID = record({"id": WHOLE, "message": TEXT})
+PLACE = record({"x": NUMBER, "y": NUMBER})
+PROFILE = record({"id": WHOLE, "email": TEXT, "full_name": TEXT, "role": one_of("user", "admin")})
+TOKEN = {"access_token": TEXT, "token_type": {"const": "Bearer"}, "expires_in": WHOLE}
+KEY = {"id": WHOLE, "name": TEXT, "created_at": MOMENT, "last_used_at": maybe(MOMENT)}
+
+_COST = {"expected": NUMBER, "low": NUMBER, "high": NUMBER, "rows_per_second": NUMBER}
+_SENSITIVITY = {"sensitivity_factor": NUMBER, "alarm_limit": NUMBER}
+_JUDGED = {**_SENSITIVITY, "false_alarms_per_day": maybe(record(_COST))}
+_POINT = {
+    "dinsight_x": NUMBER,
+    "dinsight_y": NUMBER,
+    "score": about(NUMBER, "1 is the alarm limit that the map was calibrated to"),
+    "level": LEVEL,
+}
+_DESCRIBED = {
+    "count": WHOLE,
+    "mean": NUMBER,
+    "std": NUMBER,
+    "min": NUMBER,
+    "p5": NUMBER,
+    "median": NUMBER,
+    "p95": NUMBER,
+    "max": NUMBER,
+}
+
+ERROR = record(
+    {
+        "success": {"const": False},
+        "message": about(TEXT, "What is wrong, and what to do, in a sentence for people"),
+        "error": record(
+            {
+                "code": about(TEXT, "What programs match on, such as `COLUMNS_MISSING`"),
+                "message": TEXT,
+                "details": about(FREE, "Such as line, column and what was expected"),
+            }
+        ),
+    }
+)
+
+REFIT = record(
+    {
+        "map": LAYOUT,
+        "status": one_of("waiting", "processing", "completed", "failed"),
+        "progress": WHOLE,
+        "status_message": TEXT,
+        "error_message": maybe(TEXT),
+        "reason": maybe(TEXT),
+    }
+)
+
+BASELINE = record(
+    {
+        "id": WHOLE,
+        "name": TEXT,
+        "status": FIT,
+        "rows": COUNT,
+        "features": COUNT,
+        "map": LAYOUT,
+        "refit": maybe(ref("RefitState")),
+        "created_at": MOMENT,
+    }
+)
+
+FIT_STATUS = record(
+    {
+        "id": WHOLE,
+        "status": FIT,
+        "progress": {"type": "integer", "minimum": 0, "maximum": 100},
+        "status_message": TEXT,
+        "error_message": maybe(TEXT),
+        "map": LAYOUT,
+        "refit": maybe(ref("RefitState")),
+    }
+)
+
+ON_MAP = record(
+    {
+        "dinsight_id": WHOLE,
+        "dinsight_x": many(NUMBER),
+        "dinsight_y": many(NUMBER),
+        "point_metadata": many(METADATA),
+        "status": FIT,
+        "name": TEXT,
+        "map": LAYOUT,
+        "refit": maybe(ref("RefitState")),
+        "features": about(COUNT, "How many there are; `feature_names` lists them"),
+        "feature_names": many(TEXT),
+    }
+)
+
+RECEIPT = record(
+    {
+        "id": about(WHOLE, "The baseline"),
+        "stream": TEXT,
+        "points_processed": WHOLE,
+        "first_seq": WHOLE,
+        "last_seq": WHOLE,
+        "epoch": WHOLE,
+        "control": about(one_of("run", "hold", "stop"), "What the sender should do next"),
+        "anomalies": COUNT,
+        "level": LEVEL,
+        "score": NUMBER,
+    }
+)
+
+POINT = record(
+    {
+        **_POINT,
+        "monitor_values": about(many(NUMBER), "In the order of the features; empty if values=0"),
+        "source_file": TEXT,
+        "metadata": METADATA,
+        "process_order": about(WHOLE, "From 1, without a gap: the `seq` of this epoch"),
+        "created_at": MOMENT,
+    }
+)
+
+COLUMNS = record(
+    {
+        "dinsight_id": WHOLE,
+        "dinsight_x": many(NUMBER),
+        "dinsight_y": many(NUMBER),
+        "metadata": many(METADATA),
+    }
+)
+
+STATUS = record(
+    {
+        "baseline_id": WHOLE,
+        "stream": TEXT,
+        "status": STATE,
+        "is_streaming": FLAG,
+        "is_active": FLAG,
+        "stale": FLAG,
+        "streamed_points": COUNT,
+        "total_points": about(maybe(WHOLE), "What the sender declared, if it did"),
+        "progress_percentage": maybe(NUMBER),
+        "baseline_points": COUNT,
+        "last_update": maybe(MOMENT),
+        "latest_glow_count": COUNT,
+        "batch_size": maybe(WHOLE),
+        "delay_seconds": maybe(NUMBER),
+        "rate": about(maybe(NUMBER), "Points a second, as observed"),
+        "epoch": WHOLE,
+        "run_epoch": about(WHOLE, "The epoch that this run began with: a refit begins another"),
+        "carried_points": about(COUNT, "Points of this run in its earlier epochs"),
+        "map_id": maybe(WHOLE),
+        "last_seq": COUNT,
+        "level": LEVEL,
+        "score": maybe(NUMBER),
+        **_JUDGED,
+    }
+)
+
+PAGE = record(
+    {
+        "points": many(
+            record({"seq": WHOLE, **_POINT, "metadata": METADATA, "created_at": MOMENT})
+        ),
+        "total": COUNT,
+        "limit": WHOLE,
+        "offset": COUNT,
+        "next": about(
+            {"type": ["integer", "string", "null"]},
+            "The next `offset`, null at the end; with `after`, the cursor to read on from",
+        ),
+    }
+)
+
+RESET = record({"deleted_points": COUNT, "epoch": WHOLE, "stream": TEXT})
+CONTROLLED = record({"status": STATE, "stream": TEXT, "epoch": WHOLE})
+CONFIGURED = record(
+    {
+        "baseline_id": WHOLE,
+        "stream": TEXT,
+        "total_points": maybe(WHOLE),
+        "latest_glow_count": COUNT,
+        "batch_size?": WHOLE,
+        "delay_seconds?": NUMBER,
+        **_SENSITIVITY,
+    }
+)
+
+EPOCHS = record(
+    {
+        "baseline_id": WHOLE,
+        "sessions": many(
+            record(
+                {
+                    "stream": TEXT,
+                    "epoch": WHOLE,
+                    "current": about(FLAG, "Whether new points go into it"),
+                    "points": COUNT,
+                    "first_seq": maybe(WHOLE),
+                    "last_seq": maybe(WHOLE),
+                    "first_point_at": maybe(MOMENT),
+                    "last_point_at": maybe(MOMENT),
+                    "started_at": MOMENT,
+                    "ended_at": maybe(MOMENT),
+                    "map": LAYOUT,
+                    "map_id": WHOLE,
+                }
+            )
+        ),
+        "total": COUNT,
+        "limit": WHOLE,
+        "offset": COUNT,
+        "next": about(maybe(WHOLE), "The next `offset`, null at the end"),
+    }
+)
+
+COMPARISON = record(
+    {
+        "total_points": WHOLE,
+        "anomaly_count": COUNT,
+        "anomaly_percentage": NUMBER,
+        "anomaly_threshold": NUMBER,
+        "sensitivity_factor": NUMBER,
+        "sensitivity_level": one_of("low", "medium", "high"),
+        "baseline_centroid": PLACE,
+        "comparison_centroid": PLACE,
+        "centroid_distance": NUMBER,
+        "statistics": record(
+            {
+                "baseline": record(_DESCRIBED),
+                "comparison": record(_DESCRIBED),
+                "expected_anomaly_percentage": NUMBER,
+                "median_ratio": maybe(NUMBER),
+                "alarm_distance": NUMBER,
+            }
+        ),
+        "anomalous_points": about(
+            many(
+                record(
+                    {
+                        "index": COUNT,
+                        "x": NUMBER,
+                        "y": NUMBER,
+                        "mahalanobis_distance": NUMBER,
+                        "score": NUMBER,
+                        "is_anomaly": FLAG,
+                    }
+                )
+            ),
+            "All points of the comparison",
+        ),
+    }
+)
+
+EXPLANATION = record(
+    {
+        "baseline_id": WHOLE,
+        "stream": TEXT,
+        "epoch": WHOLE,
+        "seq": WHOLE,
+        "created_at": MOMENT,
+        "source_file": TEXT,
+        "metadata": METADATA,
+        **_POINT,
+        "alarm_limit": NUMBER,
+        "whole": NUMBER,
+        "isolated": NUMBER,
+        "sentence": TEXT,
+        "bands": many(
+            record(
+                {
+                    "label": TEXT,
+                    "first": COUNT,
+                    "last": COUNT,
+                    "first_feature": TEXT,
+                    "last_feature": TEXT,
+                    "low_hz": maybe(NUMBER),
+                    "high_hz": maybe(NUMBER),
+                    "share": NUMBER,
+                    "z": NUMBER,
+                }
+            )
+        ),
+        "contributions": many(
+            record(
+                {
+                    "feature": TEXT,
+                    "index": COUNT,
+                    "hz": maybe(NUMBER),
+                    "share": NUMBER,
+                    "z": NUMBER,
+                    "value": NUMBER,
+                    "expected": NUMBER,
+                    "median": NUMBER,
+                    "low": NUMBER,
+                    "high": NUMBER,
+                }
+            )
+        ),
+        "nearest": maybe(
+            record(
+                {
+                    "row": COUNT,
+                    "distance": NUMBER,
+                    "dinsight_x": NUMBER,
+                    "dinsight_y": NUMBER,
+                    "metadata": METADATA,
+                    "values?": many(NUMBER),
+                }
+            )
+        ),
+        "spectrum": maybe(
+            record(
+                {
+                    "features": many(TEXT),
+                    "values": many(NUMBER),
+                    "median": many(NUMBER),
+                    "low": many(NUMBER),
+                    "high": many(NUMBER),
+                }
+            )
+        ),
+    }
+)
+
+REPORT = record(
+    {
+        "baseline_id": WHOLE,
+        "name": TEXT,
+        "map": LAYOUT,
+        "sha256": TEXT,
+        "format": WHOLE,
+        "fit_seconds": NUMBER,
+        "fitted_at": MOMENT,
+        "rows": WHOLE,
+        "features": WHOLE,
+        "family": TEXT,
+        "duplicates": record({"count": COUNT, "rows": many(COUNT)}),
+        "dead_columns": record({"count": COUNT, "names": many(TEXT)}),
+        "drift": record(
+            {
+                "found": FLAG,
+                "effect": maybe(NUMBER),
+                "blocks": many(
+                    record(
+                        {
+                            "first_row": COUNT,
+                            "last_row": COUNT,
+                            "median_score": NUMBER,
+                            "over_limit": SHARE,
+                        }
+                    )
+                ),
+            }
+        ),
+        "contamination": record(
+            {"count": COUNT, "rows": many(COUNT), "scores": many(maybe(NUMBER))}
+        ),
+        "false_alarms_per_day": record(_COST),
+        "findings": many(
+            record(
+                {
+                    "severity": one_of("problem", "warning", "info"),
+                    "code": TEXT,
+                    "message": TEXT,
+                    "action": TEXT,
+                }
+            )
+        ),
+        "streams": many(record({"stream": TEXT, **_JUDGED})),
+    }
+)
+
+COMPONENTS: dict[str, Schema] = {
+    "Error": ERROR,
+    "Profile": PROFILE,
+    "RefitState": REFIT,
+    "Baseline": BASELINE,
+    "FitStatus": FIT_STATUS,
+    "BaselineOnMap": ON_MAP,
+    "Receipt": RECEIPT,
+    "Point": POINT,
+    "Coordinates": COLUMNS,
+    "StreamStatus": STATUS,
+    "Page": PAGE,
+    "Sessions": EPOCHS,
+    "Comparison": COMPARISON,
+    "Explanation": EXPLANATION,
+    "ReportCard": REPORT,
+}

@@ -1,0 +1,207 @@
+"""The OpenAPI document says what the routes are, and real answers are what it says."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
+from werkzeug.test import TestResponse
+
+from dinsight.accounts import Identity
+from dinsight.services import Services
+from tests.factories import BASELINE, PASSWORD, csv, failing, healthy
+from tests.openapi_kit import METHODS, OUTSIDE, Document, as_documented, template
+from tests.test_api_main_job import Api
+
+OPEN = {"/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/auth/refresh"}
+
+
+@pytest.fixture
+def document(client: FlaskClient) -> Document:
+    return Document(client)
+
+
+class Checked(Api):
+    """A signed-in client that holds every answer against the document, and notes it."""
+
+    def __init__(self, client: FlaskClient, email: str) -> None:
+        super().__init__(client, email)
+        self._document = Document(client)
+        self.seen: set[tuple[str, str]] = set()
+
+    def __call__(self, method: str, path: str, **more: Any) -> Any:
+        answer: TestResponse = super().__call__(method, path, **more)
+        where = template(self._client.application, method, f"/api/v1{path}")
+        assert self._document.faults(method, where, answer) == [], (method, path, answer.text[:500])
+        if answer.status_code < 300:
+            self.seen.add((method, where))
+        return answer
+
+
+@pytest.fixture
+def api(client: FlaskClient, user: Identity) -> Checked:
+    return Checked(client, user.email)
+
+
+def test_every_route_stands_in_the_document_and_nothing_else(
+    client: FlaskClient, document: Document
+) -> None:
+    rules = [
+        rule
+        for rule in client.application.url_map.iter_rules()
+        if rule.rule.startswith("/api/v1/") and rule.endpoint not in OUTSIDE
+    ]
+    routed = {
+        (method, as_documented(rule.rule)) for rule in rules for method in METHODS & rule.methods
+    }
+
+    assert {(method, path) for method, path, _ in document.operations()} == routed
+    for rule in rules:
+        item = document.json["paths"][as_documented(rule.rule)]
+        named = {(each["name"], each["in"]) for each in item.get("parameters", [])}
+        assert named == {(name, "path") for name in rule.arguments}, rule.rule
+
+
+def test_the_document_is_openapi_31_and_its_references_lead_somewhere(document: Document) -> None:
+    assert document.json["openapi"].startswith("3.1.")
+    assert (document.json["info"]["title"], document.json["info"]["version"]) != ("", "")
+
+    def look(part: Any) -> None:
+        if isinstance(part, dict):
+            document.resolved(part)
+            if "schema" in part and isinstance(part["schema"], dict):
+                Draft202012Validator.check_schema(part["schema"])
+        for inner in part.values() if isinstance(part, dict) else part:
+            if isinstance(inner, dict | list):
+                look(inner)
+
+    look(document.json)
+    for schema in document.json["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+
+def test_every_operation_is_described_in_full(document: Document) -> None:
+    names = [operation["operationId"] for _, _, operation in document.operations()]
+    assert len(set(names)) == len(names)
+    for method, path, operation in document.operations():
+        where = f"{method} {path}"
+        assert operation["summary"], where
+        codes = set(operation["responses"])
+        assert {code for code in codes if code < "300"}, where
+        assert {"500", "503"} <= codes, where
+        assert ("401" in codes) or path == "/api/v1/auth/register", where
+        assert ("404" in codes) or "{" not in path, where
+        for answer in map(document.resolved, operation["responses"].values()):
+            assert answer["content"]["application/json"]["schema"], where
+            assert "X-Request-ID" in answer["headers"], where
+        if method in {"POST", "PUT", "PATCH"} and path != "/api/v1/auth/logout":
+            assert operation["requestBody"]["content"], where
+
+
+def test_the_document_says_who_may_pass(client: FlaskClient, document: Document) -> None:
+    schemes = document.json["components"]["securitySchemes"]
+    assert {name: (each["type"], each.get("in")) for name, each in schemes.items()} == {
+        "token": ("http", None),
+        "key": ("http", None),
+        "cookie": ("apiKey", "cookie"),
+        "csrf": ("apiKey", "header"),
+    }
+    for method, path, operation in document.operations():
+        answer = client.open(re.sub(r"\{\w+\}", "1", path), method=method)
+        closed = answer.status_code == 401 and path not in OPEN
+        assert ("security" in operation) == closed, (method, path)
+        if closed:
+            assert operation["security"] == [
+                {"token": []},
+                {"key": []},
+                {"cookie": [], "csrf": []},
+            ]
+
+
+def test_examples_are_what_they_are_examples_of(document: Document) -> None:
+    found = 0
+    for method, path, operation in document.operations():
+        contents = [operation.get("requestBody", {}), *operation["responses"].values()]
+        for part in map(document.resolved, contents):
+            for content in part.get("content", {}).values():
+                if "example" in content:
+                    found += 1
+                    faults = document.validator(content["schema"]).iter_errors(content["example"])
+                    assert [error.message for error in faults] == [], (method, path)
+    assert found >= 10
+
+
+def test_the_answers_of_the_main_job_are_as_described(
+    api: Checked, services: Services, document: Document
+) -> None:
+    services.jobs.start()
+    number = api.upload(csv(BASELINE), name="Pump 7").json["data"]["id"]
+    other = api.upload(csv(healthy(80, seed=3)), map="mspc").json["data"]["id"]
+    for baseline in (number, other):
+        assert api.fitted(baseline)["status"] == "completed"
+    monitor(api, number, other)
+    manage(api, number, other)
+    sign_in_and_out(api)
+
+    assert {(method, path) for method, path, _ in document.operations()} - api.seen == set()
+
+
+def monitor(api: Checked, number: int, other: int) -> None:
+    stream = f"/streaming/{number}"
+    api("GET", f"{stream}/status")
+    api("GET", f"{stream}/latest?after=1:0")
+    api("PUT", f"{stream}/config", json={"total_points": 40, "delay_seconds": 0.5, "batch_size": 2})
+    assert api("PUT", f"{stream}/config", json={"latest_glow_count": -1}).status_code == 400
+    key = {"Idempotency-Key": "k1"}
+    api.post(number, csv(healthy(2)), headers=key)
+    assert api.post(number, csv(healthy(3)), headers=key).status_code == 422
+    api.post(number, csv(failing(12), metadata=["a,b"] * 12))
+    assert api.post(number, b"").status_code == 400
+    assert api.post(other, csv(healthy(1)), form={"epoch": "7"}).status_code == 409
+    api("GET", f"/monitor/{number}")
+    api("GET", f"/monitor/{number}?values=0&limit=1")
+    api("GET", f"/monitor/{number}/coordinates")
+    assert api("GET", f"/monitor/{number}?values=2").status_code == 400
+    api("GET", f"/monitor/{number}/points/3/explain")
+    api("GET", f"/monitor/{number}/points/3/explain?values=0")
+    assert api("GET", f"/monitor/{number}/points/99/explain").status_code == 404
+    for page in ("", "?limit=5000&offset=3", "?after=1:3"):
+        api("GET", f"{stream}/latest{page}")
+    for action in ("pause", "resume", "stop", "complete", "start"):
+        api("POST", f"{stream}/control", json={"action": action})
+    assert api("POST", f"{stream}/control", json={"action": "explode"}).status_code == 400
+    api("GET", f"{stream}/status")
+    compared = {"baseline_dataset_id": number, "comparison_dataset_id": other}
+    api("POST", "/anomaly/detect", json=compared)
+    assert api("POST", "/anomaly/detect", json={}).status_code == 422
+
+
+def manage(api: Checked, number: int, other: int) -> None:
+    stream = f"/streaming/{number}"
+    api("GET", f"/dinsight/{number}/report")
+    api("PATCH", f"/dinsight/{number}", json={"name": "Pump 8"})
+    api("POST", f"/dinsight/{other}/refit", json={"map": "distance"})
+    api("GET", "/dinsight")
+    api("GET", f"/dinsight/{number}")
+    api("DELETE", f"{stream}/reset")
+    api("GET", f"{stream}/sessions")
+    api("DELETE", f"/dinsight/{other}")
+    assert api("GET", f"/dinsight/{other}").status_code == 404
+
+
+def sign_in_and_out(api: Checked) -> None:
+    api("GET", "/users/profile")
+    made = api("POST", "/auth/keys", json={"name": "gateway"}).json["data"]
+    api("GET", "/auth/keys")
+    api("DELETE", f"/auth/keys/{made['id']}")
+    body = {"email": "new@example.com", "password": PASSWORD}
+    assert api("POST", "/auth/register", json=body).status_code == 201
+    assert api("POST", "/auth/register", json=body).status_code == 409
+    tokens = api("POST", "/auth/login", json=body).json["data"]
+    assert api("POST", "/auth/login", json={**body, "password": "x"}).status_code == 401
+    api("POST", "/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
+    api("POST", "/auth/logout")
+    assert api("GET", "/users/profile").status_code == 401

@@ -1,0 +1,140 @@
+"""Made-up requests, right and wrong, after our own document: what they meet is in the document."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import schemathesis
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import (
+    content_type_conformance,
+    not_a_server_error,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from dinsight.accounts import Identity
+from tests.factories import csv, failing, healthy
+from tests.openapi_kit import PATH
+from tests.test_api_auth import bearer, login
+from tests.test_api_main_job import Api
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    response_headers_conformance,
+]
+FEW, FEW_HASHES, MANY = 5, 20, 100  # of each kind and operation
+KINDS = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+FILES = [csv(healthy(2)), csv(failing(1)), csv(healthy(1)).replace(b"f_3", b"g"), b"", b"f_0\nx\n"]
+HASHES = ("/api/v1/auth/login", "/api/v1/auth/register")  # Argon2id: as slow as it should be
+DELETES = "DELETE /api/v1/dinsight/{baseline_id}"
+ENDS_THE_SIGN_IN = "/api/v1/auth/logout"
+
+
+@dataclasses.dataclass
+class Door:
+    """The application with a signed-in user, whose baseline has points."""
+
+    client: FlaskClient
+    user: Identity
+    make_baseline: Callable[..., int]
+
+    def __post_init__(self) -> None:
+        self.tokens = login(self.client, self.user.email)
+        self.baseline_id = self.filled()
+        self.statuses: dict[str, Counter[int]] = defaultdict(Counter)
+
+    def filled(self) -> int:
+        number = self.make_baseline(self.user)
+        Api(self.client, self.user.email).post(number, csv(failing(4)))
+        return number
+
+    def knock(self, case: Case, aimed: bool, file: bytes) -> None:
+        """Send a case; where it is `aimed`, at what the user has, and with a file that is one."""
+        if aimed:
+            self.aim(case, file)
+        token = self.tokens["access_token"]
+        if case.operation.path == ENDS_THE_SIGN_IN:
+            token = login(self.client, self.user.email)["access_token"]
+        answer = case.call_and_validate(headers=bearer(token), checks=CHECKS)
+        self.statuses[case.operation.label][answer.status_code] += 1
+
+    def aim(self, case: Case, file: bytes) -> None:
+        own: dict[str, Any] = {
+            "baseline_id": self.filled() if case.operation.label == DELETES else self.baseline_id,
+            "seq": 2,
+            "baseline_dataset_id": self.baseline_id,
+            "comparison_dataset_id": self.baseline_id,
+            "refresh_token": self.tokens["refresh_token"],
+            "file": file,
+            "files": [file],
+        }
+        if case.operation.label == "DELETE /api/v1/auth/keys/{key_id}":
+            own["key_id"] = self.new_key()
+        for fields in (case.path_parameters, case.body):
+            if isinstance(fields, dict):
+                fields |= {name: own[name] for name in fields if name in own}
+
+    def new_key(self) -> int:
+        made = Api(self.client, self.user.email)("POST", "/auth/keys", json={"name": "gateway"})
+        return int(made.json["data"]["id"])
+
+
+@pytest.fixture
+def door(client: FlaskClient, user: Identity, make_baseline: Callable[..., int]) -> Door:
+    return Door(client, user, make_baseline)
+
+
+def sweep(door: Door, examples: int) -> set[str]:
+    """Knock at every operation; says which there are."""
+    schema = schemathesis.openapi.from_wsgi(PATH, door.client.application)
+    operations = [found.ok() for found in schema.get_all_operations()]
+    for operation in operations:
+        for kind in KINDS:
+            hashes = operation.path in HASHES
+            knock_at(door, operation, kind, min(examples, FEW_HASHES) if hashes else examples)
+    return {operation.label for operation in operations}
+
+
+def knock_at(door: Door, operation: Any, kind: GenerationMode, count: int) -> None:
+    @seed(1)
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(
+        case=operation.as_strategy(generation_mode=kind),
+        aimed=st.sampled_from([True, True, True, False]),
+        file=st.sampled_from(FILES),
+    )
+    def knock(case: Case, aimed: bool, file: bytes) -> None:
+        door.knock(case, aimed, file)
+
+    knock()
+
+
+def test_a_few_requests_at_every_door(door: Door) -> None:
+    labels = sweep(door, FEW)
+    assert set(door.statuses) == labels
+
+
+@pytest.mark.slow
+def test_many_requests_at_every_door(door: Door) -> None:
+    labels = sweep(door, MANY)
+    for label, statuses in sorted(door.statuses.items()):
+        print(label, dict(sorted(statuses.items())))
+    assert {label for label, found in door.statuses.items() if min(found) < 300} == labels
