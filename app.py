@@ -9,7 +9,6 @@ import argparse
 import atexit
 import contextlib
 import dataclasses
-import logging
 import os
 import signal
 import sys
@@ -27,11 +26,11 @@ import api
 import callbacks
 import layouts
 from api import errors, security, serving
-from dinsight import accounts, database, first_run
+from dinsight import accounts, database, first_run, logs
 from dinsight.database import Sessions
 from dinsight.demonstration import Demonstration
 from dinsight.errors import DinsightError
-from dinsight.jobs import Runner, local_executor
+from dinsight.jobs import Runner, executor
 from dinsight.services import Services, limits
 from dinsight.settings import Settings
 from simulator import sample
@@ -67,7 +66,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
     """The database and the jobs, running; stopped again at the end."""
     connected = database.connect(settings)
     try:
-        jobs = Runner(connected, limits(settings), lambda: local_executor(settings.home))
+        jobs = Runner(connected, limits(settings), lambda: executor(settings))
         services = Services(settings, connected, jobs, first_run.secret_key(settings))
         with services.sessions.begin() as session:
             first_run.first_user(session, settings)
@@ -182,11 +181,7 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         settings = Settings.from_env()
-        logging.getLogger("alembic").setLevel(logging.WARNING)
-        logging.basicConfig(
-            level=settings.log_level.upper(),
-            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        )
+        logs.configure(settings)
         if options.command == "link":
             print_link(settings)
         else:
@@ -204,6 +199,7 @@ def __getattr__(name: str) -> Any:
     if name != "server":
         raise AttributeError(name)
     settings = Settings.from_env()
+    logs.configure(settings)
     if not settings.registration:  # where that server listens is not ours to know
         settings = dataclasses.replace(settings, registration="closed")
     stack = contextlib.ExitStack()

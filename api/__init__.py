@@ -12,12 +12,14 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import (
+    access,
     anomaly,
     auth,
     baselines,
     bodies,
     errors,
     health,
+    metrics,
     monitor,
     security,
     streaming,
@@ -25,7 +27,7 @@ from api import (
 )
 from api.answers import OrjsonProvider
 from api.context import EXTENSION
-from dinsight import __version__
+from dinsight import __version__, logs
 from dinsight.services import Services
 
 PREFIX = "/api/v1"
@@ -69,6 +71,8 @@ def register(server: Flask, services: Services) -> None:
     for rule in ("/api/", "/api/<path:_>"):
         server.add_url_rule(rule, UNKNOWN, unknown, methods=METHODS)
     server.after_request(end_request)
+    measured = metrics.register(server, services)
+    access.register(server, measured.begun, measured.ended)
 
 
 def unknown(_: str = "") -> Any:
@@ -88,6 +92,7 @@ def _is_known(method: str) -> bool:
 def begin_request() -> None:
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    logs.request_id.set(g.request_id)
 
 
 def end_request(response: Response) -> Response:

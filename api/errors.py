@@ -33,6 +33,7 @@ STATUS: dict[type[errors.DinsightError], int] = {
     errors.EpochChanged: 409,
     errors.EmailTaken: 409,
     errors.LinkUsed: 410,
+    errors.ReadingsRemoved: 410,
     errors.TooLarge: 413,
     errors.KeyReused: 422,
     errors.DatabaseUnavailable: 503,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 from flask import Response, request
 from sqlalchemy.orm import Session
 
+from api import metrics
 from api.answers import dumps, plain, success
 from api.baselines import ID
 from api.bodies import Blueprint
@@ -39,6 +41,7 @@ def post_batch(baseline_id: int) -> Response:
         key=request.headers.get("Idempotency-Key"),
         epoch=_epoch(request.form.get("epoch")),
     )
+    measured = metrics.of_app()
     with services().sessions.begin() as session:
         answer = ingest(
             session,
@@ -47,7 +50,11 @@ def post_batch(baseline_id: int) -> Response:
             incoming,
             limits=services().limits,
             now=services().now(),
+            observe=measured.stage,
         )
+        began = time.perf_counter()
+    measured.stage("commit", time.perf_counter() - began)
+    measured.acknowledged(answer["points_processed"])
     return success(answer)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +33,8 @@ COLUMNS = (
     *("stream_id", "epoch", "seq", "received_at", "source"),
     *("x", "y", "score", "level", "metadata", "features"),
 )
+# Told how many seconds a stage of a batch took: `read`, `place`, `store`.
+Observer = Callable[[str, float], None]
 CONTROL = {"paused": "hold", "stopped": "stop"}
 
 
@@ -63,6 +67,7 @@ def ingest(
     *,
     limits: readings.Limits,
     now: dt.datetime,
+    observe: Observer = lambda stage, seconds: None,
 ) -> dict[str, Any]:
     """Place and store a batch whole; the answer holds once the session commits.
 
@@ -74,15 +79,20 @@ def ingest(
     target = find(session, who, baseline_id, incoming.stream, create=True)
     if answer := _answered(session, target.id, incoming):
         return answer
-    placed = _place(session, target, incoming, limits)
+    placed = _place(session, target, incoming, limits, observe)
+    began = time.perf_counter()
     stream = hold(session, target.id)
     if answer := _answered(session, stream.id, incoming):
         return answer
     if incoming.epoch is not None and incoming.epoch != stream.epoch:
         raise _epoch_changed(stream, incoming.epoch)
     if stream.map_id != placed.map_id:
-        placed = _place(session, find(session, who, baseline_id, incoming.stream), incoming, limits)
-    return _store(session, stream, incoming, placed, now)
+        target = find(session, who, baseline_id, incoming.stream)
+        placed = _place(session, target, incoming, limits, observe)
+        began = time.perf_counter()
+    answer = _store(session, stream, incoming, placed, now)
+    observe("store", time.perf_counter() - began)
+    return answer
 
 
 def _epoch_changed(stream: Stream, sent: int) -> EpochChanged:
@@ -115,12 +125,23 @@ def _answered(session: Session, stream_id: int, incoming: Incoming) -> dict[str,
     return batch.response | {"score": float(batch.response["score"])}
 
 
-def _place(session: Session, target: Found, incoming: Incoming, limits: readings.Limits) -> _Placed:
+def _place(
+    session: Session,
+    target: Found,
+    incoming: Incoming,
+    limits: readings.Limits,
+    observe: Observer,
+) -> _Placed:
     fitted = load_map(session, target.sha256)
+    began = time.perf_counter()
     rows = readings.parse(
         incoming.content, limits=limits, expected=fitted.features, source=incoming.source
     )
-    return _Placed(target.map_id, fitted, rows, fitted.place(rows.values))
+    read = time.perf_counter()
+    placement = fitted.place(rows.values)
+    observe("read", read - began)
+    observe("place", time.perf_counter() - read)
+    return _Placed(target.map_id, fitted, rows, placement)
 
 
 def _store(
