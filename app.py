@@ -31,6 +31,7 @@ from dinsight.database import Sessions
 from dinsight.demonstration import Demonstration
 from dinsight.errors import DinsightError
 from dinsight.jobs import Runner, executor
+from dinsight.retention import Rules, Sweeper
 from dinsight.services import Services, limits
 from dinsight.settings import Settings
 from simulator import sample
@@ -70,10 +71,13 @@ def open_services(settings: Settings) -> Iterator[Services]:
         services = Services(settings, connected, jobs, first_run.secret_key(settings))
         with services.sessions.begin() as session:
             first_run.first_user(session, settings)
+        retention = Sweeper(connected, Rules.of(settings))
         jobs.start()
+        retention.start()
         try:
             yield services
         finally:
+            retention.stop()
             jobs.stop()
     finally:
         connected.close()
