@@ -1,5 +1,7 @@
 """D'insight: `python app.py` serves, `python app.py demo` adds a sample machine, `link` signs in.
 
+`backup FILE` keeps what the database holds, `restore FILE` puts it into an empty one.
+
 `app:server` is a plain WSGI application for any server that can run one.
 """
 
@@ -26,7 +28,7 @@ import api
 import callbacks
 import layouts
 from api import errors, security, serving
-from dinsight import accounts, database, first_run, logs
+from dinsight import accounts, backup, database, first_run, logs
 from dinsight.database import Sessions
 from dinsight.demonstration import Demonstration
 from dinsight.errors import DinsightError
@@ -176,6 +178,8 @@ def main(argv: list[str] | None = None) -> int:
     commands.add_parser("serve", help="serve (the default)")
     commands.add_parser("demo", help="serve, with a sample machine that slowly fails")
     commands.add_parser("link", help="print a fresh sign-in link for the first user")
+    for name, what in (("backup", "write all data to a new file"), ("restore", "read it again")):
+        commands.add_parser(name, help=what).add_argument("file", type=Path)
     commands.add_parser("send-sample", add_help=False)
     options, rest = parser.parse_known_args(argv)
     if options.command == "send-sample":
@@ -188,6 +192,11 @@ def main(argv: list[str] | None = None) -> int:
         logs.configure(settings)
         if options.command == "link":
             print_link(settings)
+        elif options.command == "backup":
+            print(f"Wrote {backup.dump(settings, options.file):,} bytes to {options.file}.")
+        elif options.command == "restore":
+            backup.restore(settings, options.file)
+            print(f"Restored {options.file}: start the server.")
         else:
             serve(settings, demonstrate=options.command == "demo")
     except DinsightError as error:

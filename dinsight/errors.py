@@ -85,6 +85,10 @@ class DatabaseUnavailable(DinsightError):
     """The database cannot be reached."""
 
 
+class BackupFailed(DinsightError):
+    """The backup could not be made or restored."""
+
+
 class ExecutorUnavailable(DinsightError):
     """What fits run on cannot be reached."""
 
