@@ -229,8 +229,8 @@ class Runner:
     def _lose(self, claim: Claim, attempts: int) -> None:
         """Give the job back: what it ran on is gone."""
         self.tally.lost += 1
-        self._drop_pool()
         self._release(claim, attempts=attempts)
+        self._drop_pool()
 
     def _claim(self) -> Claim | None:
         lease = uuid.uuid4().hex

@@ -86,7 +86,8 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     level = settings.log_level.upper()
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("distributed").setLevel(logging.WARNING)
+    # It tells a lost scheduler by a traceback for each of its tasks; `dinsight.jobs` says it once.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     quiet = not json and level == "INFO" and out.isatty()
     logging.getLogger(ACCESS).setLevel(logging.WARNING if quiet else logging.NOTSET)
 
