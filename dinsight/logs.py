@@ -40,7 +40,7 @@ def redact(text: str) -> str:
     'GET /signin/link?token=…'
     """
     lowered = text.lower()
-    if not any(hint in lowered for hint in _HINTS):  # most lines: 1 µs instead of 12
+    if not any(hint in lowered for hint in _HINTS):  # most lines: 1 µs instead of 6
         return text
     for secret in _SECRETS:
         text = secret.sub(r"\1…", text)

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from dinsight.services import Services
 from tests.factories import csv, failing, healthy
 from tests.test_api_main_job import Api
 
+OPERATIONS = Path(__file__).parent.parent / "docs" / "operations.md"
 TOKEN = "only-for-these-tests"
 BATCH = "/api/v1/monitor/<int:baseline_id>"
 
@@ -139,6 +141,15 @@ def test_every_name_of_ours_has_its_unit_and_its_help(client: FlaskClient) -> No
             assert name.endswith("_seconds"), name
         if kind == "counter":
             assert name.endswith("_total"), name
+
+
+def test_every_metric_of_ours_stands_in_the_documentation(client: FlaskClient) -> None:
+    text = client.get("/metrics").text
+    ours = set(re.findall(r"^# TYPE (dinsight_\w+) ", text, re.MULTILINE))
+    created = {name for name in ours if name.endswith("_created")}
+    assert set(re.findall(r"^\| `(dinsight_\w+)`", OPERATIONS.read_text(), re.MULTILINE)) == (
+        ours - created
+    )
 
 
 def test_states_are_looked_up_when_they_are_asked_for(
