@@ -1,5 +1,7 @@
 """D'insight: `python app.py` serves, `python app.py demo` adds a sample machine, `link` signs in.
 
+`backup FILE` keeps what the database holds, `restore FILE` puts it into an empty one.
+
 `app:server` is a plain WSGI application for any server that can run one.
 """
 
@@ -9,7 +11,6 @@ import argparse
 import atexit
 import contextlib
 import dataclasses
-import logging
 import os
 import signal
 import sys
@@ -27,11 +28,12 @@ import api
 import callbacks
 import layouts
 from api import errors, security, serving
-from dinsight import accounts, database, first_run
+from dinsight import accounts, backup, database, first_run, logs
 from dinsight.database import Sessions
 from dinsight.demonstration import Demonstration
 from dinsight.errors import DinsightError
-from dinsight.jobs import Runner, local_executor
+from dinsight.jobs import Runner, executor
+from dinsight.retention import Rules, Sweeper
 from dinsight.services import Services, limits
 from dinsight.settings import Settings
 from simulator import sample
@@ -68,14 +70,17 @@ def open_services(settings: Settings) -> Iterator[Services]:
     """The database and the jobs, running; stopped again at the end."""
     connected = database.connect(settings)
     try:
-        jobs = Runner(connected, limits(settings), lambda: local_executor(settings.home))
+        jobs = Runner(connected, limits(settings), lambda: executor(settings))
         services = Services(settings, connected, jobs, first_run.secret_key(settings))
         with services.sessions.begin() as session:
             first_run.first_user(session, settings)
+        retention = Sweeper(connected, Rules.of(settings))
         jobs.start()
+        retention.start()
         try:
             yield services
         finally:
+            retention.stop()
             jobs.stop()
     finally:
         connected.close()
@@ -174,6 +179,8 @@ def main(argv: list[str] | None = None) -> int:
     commands.add_parser("serve", help="serve (the default)")
     commands.add_parser("demo", help="serve, with a sample machine that slowly fails")
     commands.add_parser("link", help="print a fresh sign-in link for the first user")
+    for name, what in (("backup", "write all data to a new file"), ("restore", "read it again")):
+        commands.add_parser(name, help=what).add_argument("file", type=Path)
     commands.add_parser("send-sample", add_help=False)
     options, rest = parser.parse_known_args(argv)
     if options.command == "send-sample":
@@ -183,13 +190,14 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         settings = Settings.from_env()
-        logging.getLogger("alembic").setLevel(logging.WARNING)
-        logging.basicConfig(
-            level=settings.log_level.upper(),
-            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        )
+        logs.configure(settings)
         if options.command == "link":
             print_link(settings)
+        elif options.command == "backup":
+            print(f"Wrote {backup.dump(settings, options.file):,} bytes to {options.file}.")
+        elif options.command == "restore":
+            backup.restore(settings, options.file)
+            print(f"Restored {options.file}: start the server.")
         else:
             serve(settings, demonstrate=options.command == "demo")
     except DinsightError as error:
@@ -205,6 +213,7 @@ def __getattr__(name: str) -> Any:
     if name != "server":
         raise AttributeError(name)
     settings = Settings.from_env()
+    logs.configure(settings)
     if not settings.registration:  # where that server listens is not ours to know
         settings = dataclasses.replace(settings, registration="closed")
     stack = contextlib.ExitStack()

@@ -11,6 +11,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import (
+    access,
     anomaly,
     audit,
     auth,
@@ -22,6 +23,7 @@ from api import (
     errors,
     health,
     limits,
+    metrics,
     monitor,
     security,
     streaming,
@@ -29,6 +31,7 @@ from api import (
 )
 from api.answers import OrjsonProvider
 from api.context import EXTENSION
+from dinsight import logs
 from dinsight.services import Services
 
 PREFIX = "/api/v1"
@@ -65,6 +68,8 @@ def register(server: Flask, services: Services) -> None:
         server.add_url_rule(rule, UNKNOWN, unknown, methods=METHODS)
     server.after_request(end_request)
     compression.register(server)
+    measured = metrics.register(server, services)
+    access.register(server, measured.begun, measured.ended)
 
 
 def unknown(_: str = "") -> Any:
@@ -84,6 +89,7 @@ def _is_known(method: str) -> bool:
 def begin_request() -> None:
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    logs.request_id.set(g.request_id)
 
 
 def keep_pages_out() -> None:

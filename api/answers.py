@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from flask import Response
+from flask import Response, g
 from flask.json.provider import JSONProvider
 
 OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
@@ -31,6 +31,7 @@ def success(data: Any, status: int = 200, **more: Any) -> Response:
 
 
 def failure(status: int, code: str, message: str, details: Any = None) -> Response:
+    g.error_code = code
     error = {"code": code, "message": message, "details": details or {}}
     return plain({"success": False, "message": message, "error": error}, status)
 

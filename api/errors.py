@@ -37,6 +37,7 @@ STATUS: dict[type[errors.DinsightError], int] = {
     errors.EmailTaken: 409,
     errors.LastAdmin: 409,
     errors.LinkUsed: 410,
+    errors.ReadingsRemoved: 410,
     errors.TooLarge: 413,
     errors.KeyReused: 422,
     errors.TooManyRequests: 429,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import cast
 
 from flask import Response, g, request
 from sqlalchemy.orm import Session
 
-from api import bodies, examples, security
+from api import bodies, examples, metrics, security
 from api.answers import dumps, plain, success
 from api.baselines import ID
 from api.bodies import Blueprint, Request
@@ -67,6 +68,7 @@ def post_batch(baseline_id: int) -> Response:
     except Exception:
         security.let_in()  # who is not signed in is told that first
         raise
+    measured = metrics.of_app()
     with services().sessions.begin() as session:
         g.who = caller.identify(session)
         if not large:
@@ -78,7 +80,11 @@ def post_batch(baseline_id: int) -> Response:
             incoming,
             limits=services().limits,
             now=services().now(),
+            observe=measured.stage,
         )
+        began = time.perf_counter()
+    measured.stage("commit", time.perf_counter() - began)
+    measured.acknowledged(answer["points_processed"])
     return success(answer)
 
 

@@ -42,7 +42,7 @@ CSRF_COOKIE, CSRF_HEADER = "csrf_access_token", "X-CSRF-TOKEN"
 SIGN_IN = "/signin"
 OPEN_FOLDERS = ("/api/", "/assets/", "/_dash-component-suites/")
 OPEN_PATHS = {
-    *(SIGN_IN, f"{SIGN_IN}/link", "/healthz", "/readyz"),
+    *(SIGN_IN, f"{SIGN_IN}/link", "/healthz", "/readyz", "/metrics"),
     *("/favicon.ico", "/_favicon.ico", "/robots.txt"),
 }
 CONTENT_POLICY = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import sys
 import threading
@@ -13,6 +14,7 @@ import uvicorn
 from flask import Flask
 from threadpoolctl import threadpool_limits
 
+from api.access import hide_repeated
 from api.gate import Gate
 from dinsight.errors import DinsightError
 from dinsight.settings import Settings
@@ -68,6 +70,7 @@ def serve(
         interface="asgi3",
         lifespan="off",
         ws="none",
+        log_config=None,  # its records go where ours go
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -76,6 +79,7 @@ def serve(
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     web = uvicorn.Server(config)
+    logging.getLogger("uvicorn.error").addFilter(hide_repeated)
     with _watching(web, on_ready):
         web.run(sockets=[listener])
 

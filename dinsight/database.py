@@ -85,6 +85,7 @@ def open_engine(url: str, pool_size: int = POOL_SIZE) -> Engine:
         pool_size=pool_size,
         max_overflow=POOL_OVERFLOW,
         pool_timeout=POOL_WAIT_SECONDS,
+        hide_parameters=True,  # so that no error shows in a log what was to be stored
         connect_args={
             "connect_timeout": CONNECT_SECONDS,
             "application_name": "dinsight",

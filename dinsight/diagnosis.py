@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from dinsight import baseline_rows, sensitivity, streams
 from dinsight.accounts import Identity
-from dinsight.errors import PointNotFound
+from dinsight.errors import PointNotFound, ReadingsRemoved
 from dinsight.maps import Map
 from dinsight.maps.explanation import Band, Explanation, hertz
 from dinsight.mapstore import load_map
@@ -52,7 +52,8 @@ def explain(
     """Everything about a point; without `values` only what does not grow with the features.
 
     Raises BaselineNotFound, StreamNotFound, PointNotFound, and MapOutdated for a point of an
-    epoch whose map was made by an earlier version.
+    epoch whose map was made by an earlier version, ReadingsRemoved for one that retention took
+    the readings of.
     """
     stream = streams.find(session, who, baseline_id, name)
     case = _read(session, stream, stream.epoch if epoch is None else epoch, seq)
@@ -119,6 +120,11 @@ def _read(session: Session, stream: Found, epoch: int, seq: int) -> _Case:
     if found is None:
         raise PointNotFound(f"Stream {stream.name!r} has no point {seq:,} in epoch {epoch:,}.")
     point, content, sha256 = found
+    if content is None:
+        raise ReadingsRemoved(
+            f"The readings of point {seq:,} were removed as DINSIGHT_RETENTION_FEATURES_DAYS says: "
+            "its place, score and level remain, but they can no longer be explained."
+        )
     fitted = load_map(session, sha256)
     row = np.frombuffer(content, "<f4")
     return _Case(stream, point, fitted, row, fitted.explain(row))

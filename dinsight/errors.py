@@ -85,6 +85,18 @@ class DatabaseUnavailable(DinsightError):
     """The database cannot be reached."""
 
 
+class BackupFailed(DinsightError):
+    """The backup could not be made or restored."""
+
+
+class ExecutorUnavailable(DinsightError):
+    """What fits run on cannot be reached."""
+
+
+class ReadingsRemoved(DinsightError):
+    """This point's readings were removed as the retention setting says; its score remains."""
+
+
 class NotFound(DinsightError):
     """There is no such thing, or it is not yours."""
 

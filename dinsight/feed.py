@@ -1,6 +1,7 @@
 """Reading a stream's points from a cursor (epoch, seq) on.
 
 Every read is of the present epoch and goes by the primary key: no offset scans, no counting.
+Retention may have taken the oldest points: seq then begins later, and has no gap after that.
 """
 
 from __future__ import annotations
@@ -86,16 +87,17 @@ def delta(
     same = after is not None and after.epoch == row.epoch
     start = after.seq if after is not None and same else max(0, last - limit)
     points = session.execute(
-        select(Point.x, Point.y, Point.score, Point.level)
+        select(Point.seq, Point.x, Point.y, Point.score, Point.level)
         .where(Point.stream_id == row.id, Point.epoch == row.epoch, Point.seq > start)
         .where(Point.seq <= last)
         .order_by(Point.seq)
         .limit(limit)
     ).all()
-    columns = np.array([tuple(point) for point in points], dtype=np.float64).reshape(-1, 4)
+    first = points[0].seq if points else last + 1  # where none is left, they were removed
+    columns = np.array([tuple(point)[1:] for point in points], dtype=np.float64).reshape(-1, 4)
     return Delta(
         epoch=row.epoch,
-        first=start + 1,
+        first=first,
         x=columns[:, 0].astype(np.float32),
         y=columns[:, 1].astype(np.float32),
         score=columns[:, 2].astype(np.float32),
@@ -120,7 +122,7 @@ def latest(
         "total": total,
         "limit": limit,
         "offset": offset,
-        "next": offset + len(points) if offset + len(points) < total else None,
+        "next": offset + limit if len(points) == limit and offset + limit < total else None,
     }
 
 
@@ -169,12 +171,16 @@ def rows(
 ) -> Iterator[dict[str, Any]]:
     """Every point after `start`, in order, read in steps so that memory stays small.
 
-    An own baseline without such a stream has no points.
+    An own baseline without such a stream has no points. `monitor_values` is empty for a point
+    whose readings retention took.
     """
     stream = find_if_any(session, who, baseline_id, name)
     if stream is None:
         return iter(())
     end = stream.next_seq - 1
+    oldest = select(Point.seq).where(Point.stream_id == stream.id, Point.epoch == stream.epoch)
+    kept = session.scalar(oldest.where(Point.seq > start).order_by(Point.seq).limit(1))
+    start = end if kept is None else kept - 1
     if limit is not None:
         end = min(end, start + limit)
     return _rows(session, stream, start, end, values)
@@ -195,13 +201,17 @@ def _rows(
                 "dinsight_y": point.y,
                 "score": point.score,
                 "level": level_word(point.level),
-                "monitor_values": np.frombuffer(point.features, "<f4") if values else [],
+                "monitor_values": _values(point.features) if values else [],
                 "source_file": point.source,
                 "metadata": point.metadata_,
                 "process_order": point.seq,
                 "created_at": point.received_at,
             }
         start = stop
+
+
+def _values(features: bytes | None) -> Any:
+    return [] if features is None else np.frombuffer(features, "<f4")
 
 
 def coordinates(session: Session, who: Identity, baseline_id: int, name: str) -> dict[str, Any]:

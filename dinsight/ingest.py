@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -35,6 +37,8 @@ COLUMNS = (
     *("stream_id", "epoch", "seq", "received_at", "source"),
     *("x", "y", "score", "level", "metadata", "features"),
 )
+# Told how many seconds a stage of a batch took: `read`, `place`, `store`.
+Observer = Callable[[str, float], None]
 CONTROL = {"paused": "hold", "stopped": "stop"}
 
 ANSWERED = (
@@ -148,6 +152,7 @@ def ingest(
     *,
     limits: readings.Limits,
     now: dt.datetime,
+    observe: Observer = lambda stage, seconds: None,
 ) -> dict[str, Any]:
     """Place and store a batch whole; the answer holds once the session commits.
 
@@ -160,11 +165,12 @@ def ingest(
     for afresh in (False, True):
         target = hints.target(session, who, baseline_id, incoming.stream, afresh=afresh)
         try:
-            placed = _place(session, target, incoming, limits)
+            placed = _place(session, target, incoming, limits, observe)
         except (BaselineNotFound, MapOutdated):  # of what was remembered, perhaps
             if afresh:
                 raise
             continue
+        began = time.perf_counter()
         stream = _hold(session, who, baseline_id, target)
         if stream is not None and stream.map_id == target.map_id:
             break
@@ -175,7 +181,9 @@ def ingest(
     if incoming.epoch is not None and incoming.epoch != stream.epoch:
         raise _epoch_changed(stream, incoming.epoch)
     where = {"id": baseline_id, "stream": incoming.stream}
-    return _store(session, target.stream_id, stream, incoming, placed, where=where, now=now)
+    answer = _store(session, target.stream_id, stream, incoming, placed, where=where, now=now)
+    observe("store", time.perf_counter() - began)
+    return answer
 
 
 def _hold(session: Session, who: Identity, baseline_id: int, target: _Target) -> _Held | None:
@@ -213,13 +221,22 @@ def _answered(session: Session, stream_id: int, incoming: Incoming) -> dict[str,
 
 
 def _place(
-    session: Session, target: _Target, incoming: Incoming, limits: readings.Limits
+    session: Session,
+    target: _Target,
+    incoming: Incoming,
+    limits: readings.Limits,
+    observe: Observer,
 ) -> _Placed:
     fitted = load_map(session, target.sha256)
+    began = time.perf_counter()
     rows = readings.parse(
         incoming.content, limits=limits, expected=fitted.features, source=incoming.source
     )
-    return _Placed(fitted, rows, fitted.place(rows.values))
+    read = time.perf_counter()
+    placement = fitted.place(rows.values)
+    observe("read", read - began)
+    observe("place", time.perf_counter() - read)
+    return _Placed(fitted, rows, placement)
 
 
 def _store(

@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent import futures
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -23,17 +23,30 @@ from pathlib import Path
 from sqlalchemy import func, select, update
 
 from dinsight import maps, readings, refitting, work, worker
+from dinsight.cluster import Cluster
 from dinsight.database import Database, is_outage
-from dinsight.errors import DatabaseUnavailable
+from dinsight.errors import DatabaseUnavailable, ExecutorUnavailable
 from dinsight.models import Job
+from dinsight.settings import Settings
 
 LEASE = dt.timedelta(seconds=15)
 RENEW_SECONDS = 4.0
 LOOK_SECONDS = 2.0
 IDLE_SECONDS = 20.0
+RECONNECT_SECONDS = 5.0
 MOST_ATTEMPTS = 3
 
 log = logging.getLogger(__name__)
+
+
+def executor(settings: Settings) -> futures.Executor:
+    """The Dask cluster if one is configured, else a process of our own.
+
+    Raises ExecutorUnavailable.
+    """
+    if settings.dask_scheduler:
+        return Cluster(settings.dask_scheduler)
+    return local_executor(settings.home)
 
 
 def local_executor(home: Path) -> futures.Executor:
@@ -65,6 +78,15 @@ class Claim:
     lease: str
 
 
+@dataclass
+class Tally:
+    """What came of the jobs of this instance since its start."""
+
+    performed: int = 0
+    seconds: float = 0.0
+    lost: int = 0
+
+
 class Runner:
     """A thread that claims jobs, hands them to the executor and keeps their leases."""
 
@@ -78,6 +100,8 @@ class Runner:
         self._limits = limits
         self._make_executor = make_executor
         self._executor: futures.Executor | None = None
+        self._complained = False
+        self.tally = Tally()
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._renewed = False
@@ -98,36 +122,49 @@ class Runner:
         if self._thread.ident is not None:
             self._thread.join(timeout=10)
 
+    @property
+    def executor_up(self) -> bool:
+        """Whether there is something to run jobs on."""
+        return self._executor is not None and not _is_lost(self._executor)
+
     def _run(self) -> None:
         try:
-            self._pool()
             busy = time.monotonic()
             while not self._stopping.is_set():
                 self._wake.clear()
                 if self._look():
                     busy = time.monotonic()
-                elif time.monotonic() < busy + IDLE_SECONDS:
-                    self._wake.wait(LOOK_SECONDS)
                 else:
-                    self._warm_up()
+                    if time.monotonic() > busy + IDLE_SECONDS:
+                        self._warm_up()
                     self._wake.wait(LOOK_SECONDS)
         finally:
             self._drop_pool()
 
     def _warm_up(self) -> None:
         """Once, when nothing is waiting: the other layouts, of which UMAP takes long to compile."""
-        if not self._warm:
+        if not self._warm and self._executor is not None:
             self._warm = True
-            for layout in maps.LAYOUTS:
-                self._pool().submit(worker.warm_up, layout)
+            try:
+                for layout in maps.LAYOUTS:
+                    self._executor.submit(worker.warm_up, layout)
+            except (ExecutorUnavailable, BrokenExecutor):
+                self._warm = False  # the next look makes another executor
 
     def _look(self) -> bool:
         """Run the next job, if there is one; says whether there was."""
         try:
+            self._pool()  # first, so that no job is claimed that nothing can do
             self._renew_maps()
             if claim := self._claim():
                 self._perform(claim)
             return claim is not None
+        except ExecutorUnavailable as error:
+            if not self._complained:
+                log.warning("%s", error.message)
+            self._complained = True
+            self._stopping.wait(RECONNECT_SECONDS)
+            return False
         except Exception as error:
             if is_outage(error):
                 self._revive()
@@ -160,28 +197,40 @@ class Runner:
         if claim.attempts > MOST_ATTEMPTS:
             self._give_up(claim, "The fit ended unexpectedly three times; is there enough memory?")
             return
-        future = self._pool().submit(
-            worker.perform, self._database.url, claim.id, claim.lease, self._limits
-        )
-        while not future.done():
-            futures.wait([future], timeout=RENEW_SECONDS if not self._stopping.is_set() else 0)
-            if self._stopping.is_set():
-                self._release(claim, attempts=claim.attempts - 1)
-                return
-            self._renew(claim)
+        began = time.monotonic()
         try:
+            address = worker.Address(self._database.url)
+            future = self._pool().submit(
+                worker.perform, address, claim.id, claim.lease, self._limits
+            )
+            while not future.done():
+                futures.wait([future], timeout=RENEW_SECONDS if not self._stopping.is_set() else 0)
+                if self._stopping.is_set():
+                    self._release(claim, attempts=claim.attempts - 1)
+                    return
+                self._renew(claim)
             future.result()
+            self.tally.performed += 1
+            self.tally.seconds += time.monotonic() - began
             log.info("fitted baseline %s", claim.baseline_id)
-        except BrokenProcessPool:
+        except BrokenExecutor:
             log.error("the job process died while fitting baseline %s", claim.baseline_id)
-            self._drop_pool()
-            self._release(claim, attempts=claim.attempts)
+            self._lose(claim, attempts=claim.attempts)
+        except (ExecutorUnavailable, futures.CancelledError):
+            log.warning("the Dask scheduler was lost while fitting baseline %s", claim.baseline_id)
+            self._lose(claim, attempts=claim.attempts - 1)  # which is not the job's fault
         except Exception as error:
             self._release(claim, attempts=claim.attempts)
             if is_outage(error):
                 raise
             log.exception("fitting baseline %s failed", claim.baseline_id)
             self._give_up(claim, "The fit failed inside the server; its log says why.")
+
+    def _lose(self, claim: Claim, attempts: int) -> None:
+        """Give the job back: what it ran on is gone."""
+        self.tally.lost += 1
+        self._release(claim, attempts=attempts)
+        self._drop_pool()
 
     def _claim(self) -> Claim | None:
         lease = uuid.uuid4().hex
@@ -223,8 +272,14 @@ class Runner:
             work.give_up(session, claim.id, claim.lease, claim.baseline_id, reason)
 
     def _pool(self) -> futures.Executor:
+        if self._executor is not None and _is_lost(self._executor):
+            log.warning("what fits run on is gone: another is made")
+            self._drop_pool()
         if self._executor is None:
             self._executor = self._make_executor()
+            if self._complained:
+                log.info("fits can run again")
+            self._complained = False
         return self._executor
 
     def _drop_pool(self) -> None:
@@ -235,3 +290,8 @@ class Runner:
         for process in processes:
             process.terminate()
         executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _is_lost(executor: futures.Executor) -> bool:
+    """Whether it can no longer run anything: a pool whose process died, a cluster without head."""
+    return bool(getattr(executor, "lost", getattr(executor, "_broken", False)))

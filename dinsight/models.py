@@ -223,7 +223,11 @@ class Stream(Base):
 
 
 class Epoch(Base):
-    """A run of a stream, present or past, and the map that placed its points."""
+    """A run of a stream, present or past, and the map that placed its points.
+
+    What was before `points_from` is removed, of what was before `readings_from` only the readings
+    (`dinsight.retention`).
+    """
 
     __tablename__ = "epochs"
 
@@ -234,10 +238,15 @@ class Epoch(Base):
     map_id: Mapped[int] = mapped_column(ForeignKey("maps.id", ondelete="CASCADE"))
     started_at: Mapped[Moment] = mapped_column(server_default=NOW)
     ended_at: Mapped[Moment | None]
+    points_from: Mapped[int] = mapped_column(BigInteger, server_default="1")
+    readings_from: Mapped[int] = mapped_column(BigInteger, server_default="1")
 
 
 class Point(Base):
-    """A monitor row as it was placed, scored and judged; written by COPY, never changed."""
+    """A monitor row as it was placed, scored and judged; written by COPY, never changed.
+
+    Retention may take its readings (`features`), or the whole of it.
+    """
 
     __tablename__ = "points"
 
@@ -253,7 +262,7 @@ class Point(Base):
     level: Mapped[int] = mapped_column(SmallInteger)
     source: Mapped[str]
     metadata_: Mapped[Json] = mapped_column("metadata")
-    features: Mapped[bytes] = mapped_column(deferred=True)
+    features: Mapped[bytes | None] = mapped_column(deferred=True)
 
 
 class Batch(Base):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from dotenv import dotenv_values
 from dinsight.errors import SettingError
 
 MIN_SECRET_BYTES = 32
+MIN_TOKEN = 16
 
 
 def _integer(low: int, high: int) -> Callable[[str], int]:
@@ -42,6 +44,18 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 def _long_enough(text: str) -> str:
     if len(text.encode()) < MIN_SECRET_BYTES:
         raise ValueError(f"at least {MIN_SECRET_BYTES} bytes of random text")
+    return text
+
+
+def _token(text: str) -> str:
+    if len(text) < MIN_TOKEN or not re.fullmatch(r"[\x21-\x7e]+", text):
+        raise ValueError(f"at least {MIN_TOKEN} characters of plain text without blanks")
+    return text
+
+
+def _dask_address(text: str) -> str:
+    if not re.fullmatch(r"(tcp|tls)://[^\s/]+:\d+", text):
+        raise ValueError("tcp://host:port or tls://host:port")
     return text
 
 
@@ -94,9 +108,17 @@ class Settings:
     sign_in_rate_limit: int = _setting("DINSIGHT_SIGN_IN_RATE_LIMIT", 300, _integer(1, 1_000_000))
     wrong_passwords: int = _setting("DINSIGHT_WRONG_PASSWORDS", 10, _integer(1, 1_000))
     redis_url: str = _secret_setting("DINSIGHT_REDIS_URL", _redis_url)
+    retention_days: int = _setting("DINSIGHT_RETENTION_DAYS", 0, _integer(0, 36_500))
+    retention_points: int = _setting("DINSIGHT_RETENTION_POINTS", 0, _integer(0, 10**12))
+    retention_features_days: int = _setting(
+        "DINSIGHT_RETENTION_FEATURES_DAYS", 0, _integer(0, 36_500)
+    )
+    dask_scheduler: str = _setting("DINSIGHT_DASK_SCHEDULER", "", _dask_address)
+    metrics_token: str = _secret_setting("DINSIGHT_METRICS_TOKEN", _token)
     log_level: str = _setting(
         "DINSIGHT_LOG_LEVEL", "info", _one_of("debug", "info", "warning", "error")
     )
+    log_format: str = _setting("DINSIGHT_LOG_FORMAT", "text", _one_of("text", "json"))
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy.orm import sessionmaker
@@ -33,11 +34,18 @@ def warm_up(layout: str) -> None:
     maps.warm_up(layout)
 
 
-def perform(url: str, job_id: int, lease: str, limits: readings.Limits) -> None:
+@dataclass(frozen=True)
+class Address:
+    """Where the database is. Not shown: a Dask worker logs what a failed call was given."""
+
+    url: str = field(repr=False)
+
+
+def perform(database: Address, job_id: int, lease: str, limits: readings.Limits) -> None:
     """Do a job, with a connection of this process's own."""
     from dinsight import work
 
-    engine = open_engine(url, pool_size=1)
+    engine = open_engine(database.url, pool_size=1)
     try:
         work.perform(sessionmaker(engine), job_id, lease, limits)
     finally:

@@ -19,6 +19,7 @@ from dinsight.jobs import Runner, local_executor
 from dinsight.models import Baseline, BaselinePoint, FittedMap, Job, Stream, Upload
 from dinsight.services import Services
 from tests.factories import BASELINE, csv
+from tests.postgres_kit import eventually
 
 Upload_ = Callable[..., int]
 Thread = futures.ThreadPoolExecutor
@@ -245,3 +246,23 @@ def test_a_large_upload_is_kept_in_pieces_and_put_together_again(
     with services.sessions() as session:
         rows = fitting.read_rows(session, number, features, services.limits)
     assert rows.values.tobytes() == BASELINE.tobytes()
+
+
+def test_a_job_process_that_died_while_idle_is_replaced_before_a_job_is_claimed(
+    services: Services, upload: Upload_, runner: Callable[..., Runner]
+) -> None:
+    pools: list[futures.ProcessPoolExecutor] = []
+
+    def make() -> futures.Executor:
+        pool = local_executor(services.settings.home)
+        assert isinstance(pool, futures.ProcessPoolExecutor)
+        pools.append(pool)
+        return pool
+
+    running = runner(make)
+    assert eventually(lambda: running.executor_up, 30)
+    os.kill(next(iter(pools[0]._processes)), signal.SIGKILL)
+    assert eventually(lambda: len(pools) == 2, 30)
+    number = upload()
+    wait_for(services, number, "completed")
+    assert running.tally.lost == 0
