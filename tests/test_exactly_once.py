@@ -178,16 +178,17 @@ class Senders(RuleBasedStateMachine):
     def end_the_backend_meanwhile(self, size: int, moment: float) -> None:
         """Whether it is stored nobody knows, until it is sent again."""
         sent = self.make(size)
-        with self.given.services.sessions() as session:
-            pid = session.scalar(text("SELECT pg_backend_pid()"))
-            killer = threading.Timer(moment, self.end_backend, (pid,))
-            killer.start()
-            try:
+        killers = []
+        try:
+            with self.given.services.sessions.begin() as session:
+                pid = session.scalar(text("SELECT pg_backend_pid()"))
+                killers.append(threading.Timer(moment, self.end_backend, (pid,)))
+                killers[0].start()
                 self.ingest(session, sent)
-                session.commit()
-            except Exception as error:
-                assert is_outage(error), error
-            finally:
+        except Exception as error:
+            assert is_outage(error), error
+        finally:
+            for killer in killers:
                 killer.join()
         self.model.store(sent, self.commit(sent))
 
