@@ -136,7 +136,6 @@ def test_an_upload_that_stops_after_sigterm_is_not_stored_and_does_not_hold_the_
         assert system.end(signal.SIGTERM) == 0
         assert time.monotonic() - began < DRAIN + 5
         assert not connection.recv(12).startswith(b"HTTP/1.1 200")
-    assert "Traceback" not in system.servers[-1].text
     system.restart()
     assert eventually(system.ready, 60)
     assert system.stored(stream) == []
