@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import make_url, select
+from sqlalchemy import make_url, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import sessionmaker
 
@@ -286,6 +286,22 @@ def test_a_stream_that_stays_locked_is_503_in_bounded_time(
         assert 0.2 < time.monotonic() - began < 3
     assert api.post(baseline_id, csv(ROWS[:1])).json["data"]["first_seq"] == 1
     engine.dispose()
+
+
+def test_the_lock_of_an_instance_that_vanished_from_the_network_is_let_go_in_bounded_time(
+    database: Database,
+) -> None:
+    """Its host lost power in the middle of a batch, say: PostgreSQL hears no end of it.
+
+    By default it would keep the transaction, and the lock on the stream, for two hours.
+    """
+    names = ["idle", "interval", "count"]
+    wanted = [f"tcp_keepalives_{name}" for name in names] + ["tcp_user_timeout"]
+    ours = text("SELECT name FROM pg_settings WHERE source = 'client' AND name = ANY(:names)")
+    with database.sessions() as session:
+        assert set(session.scalars(ours, {"names": wanted})) == set(wanted)
+    idle, interval, count = (databases.NETWORK[f"keepalives_{name}"] for name in names)
+    assert idle + interval * count <= 30
 
 
 # ---- 28: disk full ----
