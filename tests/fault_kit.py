@@ -235,19 +235,23 @@ class System:
         self.baseline_id = self._furnish(made)
 
     def __enter__(self) -> System:
-        self.relay.open()
-        self.restart()
-        assert eventually(self.ready, 60), self.servers[-1].text
-        self.headers = {"Authorization": f"Bearer {self._sign_in()}"}
+        try:
+            self.relay.open()
+            self.restart()
+            assert eventually(self.ready, 60), self.servers[-1].text
+            self.headers = {"Authorization": f"Bearer {self._sign_in()}"}
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.relay.__exit__()
         for server in self.servers:
             if server.process.poll() is None:
                 server.end(signal.SIGKILL)
         if running(self.postgres):
             os.kill(postmaster(self.postgres), signal.SIGQUIT)
+        self.relay.__exit__()
         assert eventually(lambda: not running(self.postgres)), "PostgreSQL is left running"
 
     @property
