@@ -71,12 +71,14 @@ def copy_rows(
     parts.append(TRAILER)
     names = ", ".join(f'"{column}"' for column in columns)
     statement = f'COPY "{table}" ({names}) FROM STDIN (FORMAT binary)'
-    driver: Any = session.connection().connection.driver_connection
+    connection = session.connection()
+    driver: Any = connection.connection.driver_connection
     try:
         with driver.cursor() as cursor:
             cursor.copy_expert(statement, io.BytesIO(b"".join(parts)))
     except psycopg2.Error as error:
-        gone = bool(driver.closed)
+        if gone := bool(driver.closed):
+            connection.invalidate(error)  # or the rollback fails too, and its error is what is told
         raise DBAPIError.instance(
             statement, None, error, psycopg2.Error, connection_invalidated=gone
         ) from error

@@ -36,6 +36,12 @@ NETWORK = {
     "keepalives_count": 4,
     "tcp_user_timeout": 30_000,
 }
+# The same the other way: of an instance that the network has lost, PostgreSQL would otherwise keep
+# the transaction under way, and with it the lock on a stream, for two hours.
+NETWORK_BACK = {
+    **{f"tcp_{name}": NETWORK[name] for name in NETWORK if name.startswith("keepalives")},
+    "tcp_user_timeout": NETWORK["tcp_user_timeout"],
+}
 
 Sessions = sessionmaker[Session]
 
@@ -80,6 +86,7 @@ def connect(settings: Settings) -> Database:
 
 def open_engine(url: str, pool_size: int = POOL_SIZE) -> Engine:
     """An engine whose every wait is bounded and whose dead connections are noticed."""
+    session = {"timezone": "UTC", "lock_timeout": LOCK_WAIT_MS, **NETWORK_BACK}
     engine = create_engine(
         url,
         pool_size=pool_size,
@@ -90,7 +97,7 @@ def open_engine(url: str, pool_size: int = POOL_SIZE) -> Engine:
             "connect_timeout": CONNECT_SECONDS,
             "application_name": "dinsight",
             **NETWORK,
-            "options": f"-c timezone=UTC -c lock_timeout={LOCK_WAIT_MS}",
+            "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
         },
     )
     event.listen(engine, "checkout", _refuse_if_closed)

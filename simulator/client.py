@@ -205,6 +205,8 @@ class Client:
         except requests.RequestException as error:
             raise Transient(_reason(error), reached=False) from error
         seconds = time.perf_counter() - started
+        if not _is_whole(response):
+            raise Transient("the connection was cut", reached=True)
         self._met = True
         log.debug(
             "%s %s %d in %.1f ms, request %s",
@@ -236,6 +238,20 @@ class Client:
                 " --api-url?)"
             )
         return payload["data"]
+
+
+def _is_whole(response: requests.Response) -> bool:
+    """Whether nothing of an answer is missing: one that was cut is given out as if it were whole.
+
+    urllib3 before 2 does not hold a body against its length, and Python takes a connection that
+    ends among the headers for the end of the headers.
+    """
+    if response.headers.get("Transfer-Encoding") == "chunked":
+        return True  # its end is marked, and looked for
+    length = response.headers.get("Content-Length", "")
+    if length.isdecimal():
+        return bool(response.raw.tell() >= int(length))
+    return bool(response.content)
 
 
 def _json(response: requests.Response) -> Any:
