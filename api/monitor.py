@@ -26,7 +26,7 @@ from api.document import (
 )
 from api.fields import MOST, stream_name, switch, whole
 from api.limits import limits
-from api.schemas import COUNT, FILE, TEXT, WHOLE, envelope, many, record, ref
+from api.schemas import COUNT, FILE, TEXT, WHOLE, envelope, many, one_of, record, ref
 from api.security import signed_in
 from dinsight import diagnosis, feed
 from dinsight.errors import InvalidReadings, InvalidRequest
@@ -37,6 +37,7 @@ PIECE_BYTES = 64 * 1024  # a piece goes from thread to thread, which costs as mu
 blueprint = Blueprint("monitor", __name__, url_prefix="/monitor", description="Monitor points")
 
 BATCH = record({"file": FILE, "stream?": STREAM_NAME, "epoch?": {**WHOLE, "minimum": 1}})
+PACKED = header("Content-Encoding", one_of("identity", "gzip"), "How the body is packed")
 KEY = header("Idempotency-Key", {**TEXT, "minLength": 1, "maxLength": 200}, "Stores a batch once")
 AFTER = query("after", {**COUNT, "default": 0}, "Only what has a higher `process_order`")
 AT_MOST = query("limit", COUNT, "At most so many; left out, all")
@@ -49,7 +50,7 @@ EPOCH = query("epoch", COUNT, "An earlier epoch; left out, the present one")
     404,
     409,
     422,
-    query=[STREAM, KEY],
+    query=[STREAM, KEY, PACKED],
     body={FORM: (BATCH, examples.BATCH)},
     example=examples.success(examples.RECEIPT),
 )

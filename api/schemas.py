@@ -75,6 +75,20 @@ TOLD = {"code": {"const": 200}, "message?": TEXT}
 SAID = record({"id": WHOLE, "message": TEXT})
 PLACE = record({"x": NUMBER, "y": NUMBER})
 PROFILE = record({"id": WHOLE, "email": TEXT, "full_name": TEXT, "role": one_of("user", "admin")})
+PERSON = record(
+    {
+        **{"id": WHOLE, "email": TEXT, "full_name": TEXT, "role": one_of("user", "admin")},
+        **{"disabled": FLAG, "disabled_at": maybe(MOMENT)},
+        **{"has_password": FLAG, "created_at": MOMENT},
+    }
+)
+INVITED = record({"user": PERSON, "link": TEXT, "expires_at": MOMENT})
+AUDITED = record(
+    {
+        **{"id": WHOLE, "at": MOMENT, "user_id": maybe(WHOLE), "email": maybe(TEXT)},
+        **{"action": TEXT, "subject": TEXT, "details": FREE},
+    }
+)
 TOKEN = {"access_token": TEXT, "token_type": {"const": "Bearer"}, "expires_in": WHOLE}
 KEY = {"id": WHOLE, "name": TEXT, "created_at": MOMENT, "last_used_at": maybe(MOMENT)}
 

@@ -15,7 +15,7 @@ from api.bodies import Blueprint
 from api.context import services, who
 from api.document import document
 from api.fields import Body, Line
-from api.schemas import envelope, ref
+from api.schemas import INVITED, PERSON, TEXT, envelope, many, record, ref
 from api.security import SIGN_IN, by_cookie, issue_tokens, renew_cookies, signed_in
 from dinsight import accounts, people
 from dinsight.models import User
@@ -23,6 +23,7 @@ from dinsight.people import Change, Invitation
 
 blueprint = Blueprint("users", __name__, url_prefix="/users", description="People")
 ID = "<int:user_id>"
+FRESH = {"access_token": TEXT, "refresh_token": TEXT, "token_type": {"const": "Bearer"}}
 
 
 class Profile(Body):
@@ -55,6 +56,7 @@ def profile() -> Response:
 
 
 @blueprint.route("/profile", methods=["PATCH"])
+@document(envelope(ref("Profile")), example=examples.success(examples.PROFILE))
 @signed_in
 @blueprint.arguments(Profile)
 def rename(body: dict[str, Any]) -> Response:
@@ -66,6 +68,7 @@ def rename(body: dict[str, Any]) -> Response:
 
 
 @blueprint.route("/password", methods=["PUT"])
+@document(envelope(record(FRESH)), 401, 422)
 @signed_in
 @blueprint.arguments(Password)
 def set_password(body: dict[str, Any]) -> Response:
@@ -85,6 +88,7 @@ def set_password(body: dict[str, Any]) -> Response:
 
 
 @blueprint.route("", methods=["GET"])
+@document(envelope(record({"users": many(PERSON)})), 403)
 @signed_in
 def list_users() -> Response:
     """Everybody. For administrators."""
@@ -94,6 +98,7 @@ def list_users() -> Response:
 
 
 @blueprint.route("", methods=["POST"])
+@document(envelope(INVITED), 403, 409, 422, status=201)
 @signed_in
 @blueprint.arguments(Invited)
 def invite(body: dict[str, Any]) -> Response:
@@ -115,6 +120,7 @@ def invite(body: dict[str, Any]) -> Response:
 
 
 @blueprint.route(f"/{ID}", methods=["PATCH"])
+@document(envelope(PERSON), 403, 404, 409, 422)
 @signed_in
 @blueprint.arguments(Changes)
 def change(body: dict[str, Any], user_id: int) -> Response:
@@ -130,6 +136,7 @@ def change(body: dict[str, Any], user_id: int) -> Response:
 
 
 @blueprint.route(f"/{ID}/link", methods=["POST"])
+@document(envelope(INVITED), 403, 404, 409, status=201)
 @signed_in
 def renew(user_id: int) -> Response:
     """A fresh sign-in link for somebody; their password and sign-ins end. For administrators."""
