@@ -33,6 +33,7 @@ REASONS = {
     404: "There is no such thing, or it is not yours",
     408: "The body came too slowly",
     409: "Not in this state: such as a baseline that is still fitted, or an earlier epoch",
+    410: "It was there and is no more: such as readings that retention removed",
     413: "Larger than the server takes",
     415: "The `Content-Encoding` is not taken",
     422: "A field is missing or cannot be used, or an `Idempotency-Key` came with another body",

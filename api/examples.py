@@ -7,13 +7,13 @@ from typing import Any
 Example = dict[str, Any]
 
 AT = "2026-03-01T06:30:00.125000Z"
-PROFILE: Example = {"id": 1, "email": "ada@example.com", "full_name": "Ada", "role": "user"}
+PROFILE: Example = {"id": 1, "email": "grace@example.com", "full_name": "Grace", "role": "user"}
 REGISTRATION: Example = {
-    "email": "ada@example.com",
+    "email": "grace@example.com",
     "password": "correct horse battery",
-    "full_name": "Ada",
+    "full_name": "Grace",
 }
-SIGN_IN: Example = {"email": "ada@example.com", "password": "correct horse battery"}
+SIGN_IN: Example = {"email": "grace@example.com", "password": "correct horse battery"}
 REFRESH: Example = {"refresh_token": "eyJhbGciOi…"}
 FRESH: Example = {"access_token": "eyJhbGciOi…", "token_type": "Bearer", "expires_in": 43200}
 SIGNED_IN: Example = {**FRESH, "refresh_token": "eyJhbGciOi…", "user": PROFILE}

@@ -133,7 +133,7 @@ def get_coordinates(baseline_id: int) -> Response:
 
 
 @blueprint.route(f"/{ID}/points/<int:seq>/explain", methods=["GET"])
-@document(envelope(ref("Explanation")), 404, 409, query=[STREAM, EPOCH, VALUES])
+@document(envelope(ref("Explanation")), 404, 409, 410, query=[STREAM, EPOCH, VALUES])
 @signed_in
 def explain_point(baseline_id: int, seq: int) -> Response:
     """What a point's score is associated with: bands, features, the baseline's band, its neighbour.

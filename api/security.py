@@ -167,7 +167,7 @@ def _claims(token: str, *, refresh: bool) -> dict[str, Any]:
             good.popitem(last=False)
     if claims["type"] != ("refresh" if refresh else "access"):
         raise NotSignedIn()
-    if claims["exp"] + LEEWAY.total_seconds() <= services().now().timestamp():
+    if claims["exp"] + current_app.config["JWT_DECODE_LEEWAY"] <= services().now().timestamp():
         raise NotSignedIn()
     return claims
 

@@ -26,11 +26,11 @@ ID = "<int:user_id>"
 FRESH = {"access_token": TEXT, "refresh_token": TEXT, "token_type": {"const": "Bearer"}}
 
 
-class Profile(Body):
+class NewName(Body):
     full_name = Line(required=True)
 
 
-class Password(Body):
+class NewPassword(Body):
     current_password = ma.fields.String(load_default=None, allow_none=True)
     new_password = ma.fields.String(required=True)
 
@@ -58,7 +58,7 @@ def profile() -> Response:
 @blueprint.route("/profile", methods=["PATCH"])
 @document(envelope(ref("Profile")), example=examples.success(examples.PROFILE))
 @signed_in
-@blueprint.arguments(Profile)
+@blueprint.arguments(NewName)
 def rename(body: dict[str, Any]) -> Response:
     """Change your name."""
     with services().sessions.begin() as session:
@@ -70,7 +70,7 @@ def rename(body: dict[str, Any]) -> Response:
 @blueprint.route("/password", methods=["PUT"])
 @document(envelope(record(FRESH)), 401, 422)
 @signed_in
-@blueprint.arguments(Password)
+@blueprint.arguments(NewPassword)
 def set_password(body: dict[str, Any]) -> Response:
     """Set your password; who has one must give it.
 

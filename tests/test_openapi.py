@@ -12,10 +12,12 @@ from werkzeug.test import TestResponse
 
 from dinsight.accounts import Identity
 from dinsight.services import Services
+from tests.conftest import make_user
 from tests.factories import BASELINE, PASSWORD, csv, failing, healthy
 from tests.openapi_kit import METHODS, OUTSIDE, Document, as_documented, template
 from tests.test_api_main_job import Api
 
+WITHOUT_BODY = {"/api/v1/auth/logout", "/api/v1/users/{user_id}/link"}
 OPEN = {"/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/auth/refresh"}
 
 
@@ -97,7 +99,7 @@ def test_every_operation_is_described_in_full(document: Document) -> None:
         for answer in map(document.resolved, operation["responses"].values()):
             assert answer["content"]["application/json"]["schema"], where
             assert "X-Request-ID" in answer["headers"], where
-        if method in {"POST", "PUT", "PATCH"} and path != "/api/v1/auth/logout":
+        if method in {"POST", "PUT", "PATCH"} and path not in WITHOUT_BODY:
             assert operation["requestBody"]["content"], where
 
 
@@ -135,7 +137,7 @@ def test_examples_are_what_they_are_examples_of(document: Document) -> None:
 
 
 def test_the_answers_of_the_main_job_are_as_described(
-    api: Checked, services: Services, document: Document
+    api: Checked, services: Services, client: FlaskClient, document: Document
 ) -> None:
     services.jobs.start()
     number = api.upload(csv(BASELINE), name="Pump 7").json["data"]["id"]
@@ -145,8 +147,12 @@ def test_the_answers_of_the_main_job_are_as_described(
     monitor(api, number, other)
     manage(api, number, other)
     sign_in_and_out(api)
+    make_user(services, "boss@example.com", role="admin")
+    boss = Checked(client, "boss@example.com")
+    administer(boss)
 
-    assert {(method, path) for method, path, _ in document.operations()} - api.seen == set()
+    seen = api.seen | boss.seen
+    assert {(method, path) for method, path, _ in document.operations()} - seen == set()
 
 
 def monitor(api: Checked, number: int, other: int) -> None:
@@ -192,8 +198,26 @@ def manage(api: Checked, number: int, other: int) -> None:
     assert api("GET", f"/dinsight/{other}").status_code == 404
 
 
+def administer(boss: Checked) -> None:
+    boss("GET", "/users")
+    invited = {"email": "colleague@example.com", "full_name": "A colleague"}
+    made = boss("POST", "/users", json=invited).json["data"]["user"]["id"]
+    assert boss("POST", "/users", json=invited).status_code == 409
+    boss("PATCH", f"/users/{made}", json={"role": "admin", "disabled": True})
+    assert boss("PATCH", "/users/999999", json={"role": "user"}).status_code == 404
+    boss("PATCH", f"/users/{made}", json={"disabled": False})
+    boss("POST", f"/users/{made}/link")
+    boss("GET", "/audit?limit=5&from=2026-01-01T00:00:00Z&action=sign-in")
+    assert boss("GET", "/audit?from=yesterday").status_code == 400
+    boss("PATCH", "/users/profile", json={"full_name": "The boss"})
+    wanted = {"current_password": PASSWORD, "new_password": "a new and better one"}
+    boss("PUT", "/users/password", json=wanted)
+
+
 def sign_in_and_out(api: Checked) -> None:
     api("GET", "/users/profile")
+    assert api("GET", "/users").status_code == 403
+    assert api("GET", "/audit").status_code == 403
     made = api("POST", "/auth/keys", json={"name": "gateway"}).json["data"]
     api("GET", "/auth/keys")
     api("DELETE", f"/auth/keys/{made['id']}")

@@ -78,6 +78,7 @@ ROUTES: dict[str, Callable[[], Json]] = {
     "GET /dinsight": nothing,
     f"GET /dinsight/{BASELINE_ID}": nothing,
     f"DELETE /dinsight/{BASELINE_ID}": nothing,
+    f"PATCH /dinsight/{BASELINE_ID}": body(name="Taken over"),
     f"POST /dinsight/{BASELINE_ID}/refit": body(map="mspc"),
     f"GET /dinsight/{BASELINE_ID}/report": nothing,
     f"POST /monitor/{BASELINE_ID}": batch,
@@ -87,6 +88,7 @@ ROUTES: dict[str, Callable[[], Json]] = {
     f"GET /streaming/{BASELINE_ID}/status": nothing,
     f"GET /streaming/{BASELINE_ID}/latest": nothing,
     f"DELETE /streaming/{BASELINE_ID}/reset": nothing,
+    f"GET /streaming/{BASELINE_ID}/sessions": nothing,
     f"PUT /streaming/{BASELINE_ID}/config": body(total_points=7, latest_glow_count=3),
     f"POST /streaming/{BASELINE_ID}/control": body(action="stop"),
     "POST /anomaly/detect": body(baseline_dataset_id=MISSING, comparison_dataset_id=MISSING),
@@ -109,6 +111,8 @@ OPEN: dict[str, Callable[[], Json]] = {
     "POST /auth/login": body(email="boss@example.com", password=PASSWORD),
     "POST /auth/refresh": body(refresh_token="none"),
     "GET /openapi.json": nothing,
+    "GET /docs/": nothing,
+    "GET /docs/<name>": nothing,
 }
 BODY_IDS = {"baseline_dataset_id", "comparison_dataset_id"}  # of POST /anomaly/detect
 ROLES_IN_BODIES = {f"PATCH /users/{USER_ID}", "POST /users"}  # for administrators alone
@@ -177,10 +181,17 @@ def test_what_a_body_can_name_is_known(client: FlaskClient) -> None:
     document = client.get(f"{API}/openapi.json").json
     assert document is not None
     schemas = document["components"]["schemas"]
+    bodies = [
+        content["schema"]
+        for item in document["paths"].values()
+        for operation in item.values()
+        if isinstance(operation, dict) and "requestBody" in operation
+        for content in operation["requestBody"]["content"].values()
+    ]
     named = {
         field
-        for name, schema in schemas.items()
-        for field in schema.get("properties", {})
+        for schema in bodies
+        for field in schemas.get(schema.get("$ref", "").split("/")[-1], schema)["properties"]
         if field.endswith(("_id", "_ids")) or field in {"id", "owner", "user", "role"}
     }
     assert named == BODY_IDS | {"role"}
