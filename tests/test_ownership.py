@@ -111,7 +111,7 @@ OPEN: dict[str, Callable[[], Json]] = {
     "POST /auth/login": body(email="boss@example.com", password=PASSWORD),
     "POST /auth/refresh": body(refresh_token="none"),
     "GET /openapi.json": nothing,
-    "GET /docs/": nothing,
+    "GET /docs": nothing,
     "GET /docs/<name>": nothing,
 }
 BODY_IDS = {"baseline_dataset_id", "comparison_dataset_id"}  # of POST /anomaly/detect
@@ -232,6 +232,7 @@ def test_what_names_no_object_tells_and_changes_nothing_of_anothers(
         answer = eve(method, API + path, **make())
         assert answer.status_code != 404 or path == "/anomaly/detect", route
         assert not any(secret in answer.text for secret in SECRETS), route
+        answer.close()
         assert world.rows_of(world.ada) == before, route
         set_password(world.services, world.eve)
 
