@@ -26,6 +26,8 @@ from dinsight.settings import Settings
 from tests.factories import BASELINE, FEATURES, PASSWORD
 
 NO_DURABILITY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# A database that lives for a second needs no vacuum, whose worker nobody but a superuser may end.
+SHORT_LIVED = NO_DURABILITY | {"autovacuum": "off"}
 TEMPLATE = "template_dinsight"
 SECRET = "a secret of the tests, and of nothing else"
 
@@ -42,7 +44,7 @@ def numba_cache(pytestconfig: pytest.Config) -> None:
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
     """A PostgreSQL server with a migrated template database."""
     folder = tmp_path_factory.mktemp("postgres")
-    embedded = EmbeddedPostgres(folder, options=NO_DURABILITY)
+    embedded = EmbeddedPostgres(folder, options=SHORT_LIVED)
     url = make_url(embedded.start())
     try:
         _administer(url, f"CREATE DATABASE {TEMPLATE}")
