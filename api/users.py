@@ -10,6 +10,7 @@ from flask import Response, request
 
 from api import examples
 from api.answers import success
+from api.auth import change_password
 from api.auth import profile as profile_of
 from api.bodies import Blueprint
 from api.context import services, who
@@ -76,11 +77,7 @@ def set_password(body: dict[str, Any]) -> Response:
 
     Every sign-in of before ends and API keys go on. The answer has the tokens of a new sign-in.
     """
-    with services().sessions.begin() as session:
-        entered = accounts.set_password(
-            session, who().id, body["new_password"], body["current_password"]
-        )
-        accounts.audit(session, "password.set", user_id=who().id)
+    entered = change_password(who(), body["new_password"], body["current_password"])
     access, refresh = issue_tokens(entered)
     if by_cookie():
         renew_cookies(entered)

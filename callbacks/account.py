@@ -7,6 +7,7 @@ from typing import Any
 from dash import ALL, Dash, Input, Output, State, ctx, no_update
 from sqlalchemy.orm import Session
 
+from api.auth import change_password
 from api.security import page_user, renew_cookies
 from dinsight import accounts
 from dinsight.accounts import Identity
@@ -22,7 +23,7 @@ FAILURE, SUCCESS = "message error", "message success"
 
 def register(app: Dash, services: Services) -> None:
     def save(_: int, __: int, current: str, new: str, repeat: str) -> tuple[Any, str, str]:
-        return set_password(services, page_user(), current or "", new or "", repeat or "")
+        return set_password(page_user(), current or "", new or "", repeat or "")
 
     def keys(_: list[int | None], __: int, ___: int, name: str) -> tuple[Any, ...]:
         if not ctx.triggered or not ctx.triggered[0]["value"]:
@@ -78,16 +79,12 @@ def page(services: Services, who: Identity) -> Any:
         )
 
 
-def set_password(
-    services: Services, who: Identity, current: str, new: str, repeat: str
-) -> tuple[Any, str, str]:
+def set_password(who: Identity, current: str, new: str, repeat: str) -> tuple[Any, str, str]:
     """The form anew, empty, and what happened; the fields stay as they are after an error."""
     if new != repeat:
         return no_update, DIFFERENT, FAILURE
     try:
-        with services.sessions.begin() as session:
-            entered = accounts.set_password(session, who.id, new, current)
-            accounts.audit(session, "password.set", user_id=who.id)
+        entered = change_password(who, new, current)
     except DinsightError as error:
         return no_update, error.message, FAILURE
     renew_cookies(entered)

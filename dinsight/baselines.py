@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
-from sqlalchemy import Boolean, ColumnElement, bindparam, delete, insert, select, true, update
+from sqlalchemy import Boolean, ColumnElement, bindparam, delete, select, true, update
 from sqlalchemy.orm import Session
 
 from dinsight import maps, readings
 from dinsight.accounts import Identity, audit
+from dinsight.copying import copy_rows, integer
 from dinsight.errors import (
     BaselineFailed,
     BaselineNotFound,
@@ -236,11 +238,10 @@ def describe(baseline: Baseline) -> dict[str, Any]:
 
 
 def _store(session: Session, baseline_id: int, number: int, file: File) -> None:
-    chunk = 0
-    while content := file.stream.read(CHUNK_BYTES):
-        session.execute(
-            insert(Upload).values(
-                baseline_id=baseline_id, file=number, chunk=chunk, name=file.name, content=content
-            )
-        )
-        chunk += 1
+    columns = ("baseline_id", "file", "chunk", "name", "content")
+    for chunk in itertools.count():
+        content = file.stream.read(CHUNK_BYTES)
+        if not content:
+            return
+        place = (integer(baseline_id), integer(number), integer(chunk))
+        copy_rows(session, Upload.__tablename__, columns, [(*place, file.name.encode(), content)])

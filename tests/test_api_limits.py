@@ -206,6 +206,15 @@ def test_after_the_wait_the_right_password_works_and_all_is_forgiven(
     assert [attempt(client, user.email, "wrong").status_code for _ in range(4)] == [401] * 3 + [429]
 
 
+def test_guesses_at_the_current_password_count_as_those_at_the_sign_in(
+    api: Api, client: FlaskClient, user: Identity, clock: Clock
+) -> None:
+    guess = {"current_password": "a guess", "new_password": "something of one's own"}
+    found = [api("PUT", "/users/password", json=guess).status_code for _ in range(4)]
+    assert found == [401] * 3 + [429]
+    assert attempt(client, user.email, PASSWORD).status_code == 429
+
+
 def test_the_sign_in_page_and_the_api_count_together(
     client: FlaskClient, user: Identity, clock: Clock
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 import schemathesis
 from flask.testing import FlaskClient
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed
+from hypothesis import settings as effort
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import (
@@ -22,7 +24,10 @@ from schemathesis.checks import (
 )
 
 from dinsight.accounts import Identity
-from tests.factories import csv, failing, healthy
+from dinsight.services import Services
+from dinsight.settings import Settings
+from tests.conftest import make_user
+from tests.factories import PASSWORD, csv, failing, healthy
 from tests.openapi_kit import PATH
 from tests.test_api_auth import bearer, login
 from tests.test_api_main_job import Api
@@ -37,17 +42,19 @@ CHECKS = [
 FEW, FEW_HASHES, MANY = 5, 20, 100  # of each kind and operation
 KINDS = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 FILES = [csv(healthy(2)), csv(failing(1)), csv(healthy(1)).replace(b"f_3", b"g"), b"", b"f_0\nx\n"]
-HASHES = ("/api/v1/auth/login", "/api/v1/auth/register")  # Argon2id: as slow as it should be
+PASSWORD_PATH = "/api/v1/users/password"
+HASHES = ("/api/v1/auth/login", "/api/v1/auth/register", PASSWORD_PATH)  # slow, as they should be
 DELETES = "DELETE /api/v1/dinsight/{baseline_id}"
-ENDS_THE_SIGN_IN = "/api/v1/auth/logout"
+ENDS_THE_SIGN_IN = ("/api/v1/auth/logout", PASSWORD_PATH)
 
 
 @dataclasses.dataclass
 class Door:
-    """The application with a signed-in user, whose baseline has points."""
+    """The application with a signed-in administrator, whose baseline has points."""
 
     client: FlaskClient
     user: Identity
+    other: Identity
     make_baseline: Callable[..., int]
 
     def __post_init__(self) -> None:
@@ -64,12 +71,13 @@ class Door:
         """Send a case; where it is `aimed`, at what the user has, and with a file that is one."""
         if aimed:
             self.aim(case, file)
-        token = self.tokens["access_token"]
-        if case.operation.path == ENDS_THE_SIGN_IN:
-            token = login(self.client, self.user.email)["access_token"]
-        headers = {**bearer(token), "Accept-Encoding": "identity"}
+        if case.operation.path in ENDS_THE_SIGN_IN:
+            self.tokens = login(self.client, self.user.email)
+        headers = {**bearer(self.tokens["access_token"]), "Accept-Encoding": "identity"}
         answer = case.call_and_validate(headers=headers, checks=CHECKS)
         self.statuses[case.operation.label][answer.status_code] += 1
+        if case.operation.path in ENDS_THE_SIGN_IN:
+            self.tokens = login(self.client, self.user.email)
 
     def aim(self, case: Case, file: bytes) -> None:
         own: dict[str, Any] = {
@@ -78,11 +86,16 @@ class Door:
             "baseline_dataset_id": self.baseline_id,
             "comparison_dataset_id": self.baseline_id,
             "refresh_token": self.tokens["refresh_token"],
+            "user_id": self.other.id,
+            "current_password": PASSWORD,
+            "new_password": PASSWORD,
             "file": file,
             "files": [file],
         }
         if case.operation.label == "DELETE /api/v1/auth/keys/{key_id}":
             own["key_id"] = self.new_key()
+        if case.operation.label == "POST /api/v1/users":
+            own["email"] = f"{uuid.uuid4().hex}@example.com"
         for fields in (case.path_parameters, case.body):
             if isinstance(fields, dict):
                 fields |= {name: own[name] for name in fields if name in own}
@@ -93,8 +106,15 @@ class Door:
 
 
 @pytest.fixture
-def door(client: FlaskClient, user: Identity, make_baseline: Callable[..., int]) -> Door:
-    return Door(client, user, make_baseline)
+def settings(settings: Settings) -> Settings:
+    return dataclasses.replace(settings, wrong_passwords=1_000)
+
+
+@pytest.fixture
+def door(
+    client: FlaskClient, services: Services, user: Identity, make_baseline: Callable[..., int]
+) -> Door:
+    return Door(client, make_user(services, "boss@example.com", role="admin"), user, make_baseline)
 
 
 def sweep(door: Door, examples: int) -> set[str]:
@@ -110,7 +130,7 @@ def sweep(door: Door, examples: int) -> set[str]:
 
 def knock_at(door: Door, operation: Any, kind: GenerationMode, count: int) -> None:
     @seed(1)
-    @settings(
+    @effort(
         max_examples=count,
         deadline=None,
         database=None,
