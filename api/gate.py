@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import io
+import math
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from a2wsgi import WSGIMiddleware
-from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestTimeout
+from werkzeug.exceptions import (
+    ClientDisconnected,
+    HTTPException,
+    RequestTimeout,
+    ServiceUnavailable,
+)
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -21,6 +27,8 @@ BODY_SECONDS = 30.0  # for a body to come, and a second more for every SLOWEST b
 SLOWEST = 10_000
 SEND_SECONDS = 60.0  # for a reader to take the next piece of an answer
 READ_AHEAD = 1024 * 1024  # bytes of a body that are waited for before it is given a thread
+STOPPING = "The server is stopping: send the body again."
+RESTART_SECONDS = 5  # until it is worth asking again
 ALL_AHEAD = 64 * 1024 * 1024  # of all bodies together
 
 INCOMING, OUTGOING = "dinsight.incoming", "dinsight.outgoing"
@@ -38,6 +46,12 @@ class Gate:
         self._threads: Any = WSGIMiddleware(cast(Any, self._run), workers=threads)
         self._long = asyncio.Semaphore(max(1, threads // 2))
         self._ahead = 0
+        self._bodies: set[_Incoming] = set()
+
+    def hurry(self, seconds: float) -> None:
+        """Take what is under way for so long only; to be called in the loop, before it ends."""
+        for incoming in self._bodies:
+            incoming.hurry(asyncio.get_running_loop().time() + seconds)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -45,6 +59,7 @@ class Gate:
             return
         outgoing = scope[OUTGOING] = _Outgoing(send)
         incoming = scope[INCOMING] = _Incoming(receive)
+        self._bodies.add(incoming)
         try:
             length = _length(scope)
             if length > READ_AHEAD:
@@ -57,6 +72,7 @@ class Gate:
                 async with self._long:
                     await self._threads(scope, incoming.receive, outgoing.send)
         finally:
+            self._bodies.discard(incoming)
             self._ahead -= incoming.ahead
 
     async def _read_ahead(self, incoming: _Incoming) -> None:
@@ -91,7 +107,10 @@ def _length(scope: Any) -> int:
 
 
 class _Incoming:
-    """A body that is whole, or whose reading raises ClientDisconnected or RequestTimeout."""
+    """A body that is whole, or whose reading raises why it is not.
+
+    ClientDisconnected, RequestTimeout, or ServiceUnavailable where the server ends before it does.
+    """
 
     def __init__(self, receive: Any) -> None:
         self._receive = receive
@@ -99,8 +118,16 @@ class _Incoming:
         self._bytes = 0
         self._held = bytearray()
         self._failure: HTTPException | None = None
+        self._timeout: asyncio.Timeout | None = None
+        self._last = math.inf  # when the server does not wait any longer
         self.ahead = 0  # bytes that were taken before the thread
         self.ended = True
+
+    def hurry(self, last: float) -> None:
+        """Be whole by then, in the loop's time."""
+        self._last = last
+        if self._timeout is not None:
+            self._timeout.reschedule(min(last, self._timeout.when() or last))
 
     async def take(self) -> int:
         """Hold the next piece, and say how many bytes it has."""
@@ -131,11 +158,16 @@ class _Incoming:
     async def _next(self) -> Any:
         loop = asyncio.get_running_loop()
         began = loop.time()
+        end = began + BODY_SECONDS + self._bytes / SLOWEST - self._waited
         try:
-            async with asyncio.timeout(BODY_SECONDS + self._bytes / SLOWEST - self._waited):
+            async with asyncio.timeout_at(min(end, self._last)) as self._timeout:
                 message = await self._receive()
         except TimeoutError:
+            if self._last < end:
+                raise ServiceUnavailable(STOPPING, retry_after=RESTART_SECONDS) from None
             raise RequestTimeout("The body came too slowly: send it again.") from None
+        finally:
+            self._timeout = None
         self._waited += loop.time() - began
         if message["type"] == "http.disconnect":
             raise ClientDisconnected("The connection ended before the body did.")

@@ -21,6 +21,7 @@ from dinsight.settings import Settings
 
 SWITCH_SECONDS = 0.0002
 DRAIN_SECONDS = 10
+BODY_SECONDS = 8  # of these for a body, so that there is time to answer
 KEEP_ALIVE_SECONDS = 75
 POLL_SECONDS = 0.05
 
@@ -65,8 +66,9 @@ def serve(
     threadpool_limits(1, user_api="blas")
     # Beside a busy thread an answer took 21 ms with the default of 5 ms, 2.6 ms with this.
     sys.setswitchinterval(SWITCH_SECONDS)
+    gate = Gate(server, settings.threads)
     config = uvicorn.Config(
-        Gate(server, settings.threads),
+        gate,
         interface="asgi3",
         lifespan="off",
         ws="none",
@@ -78,10 +80,22 @@ def serve(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
-    web = uvicorn.Server(config)
+    web = _Web(config, gate)
     logging.getLogger("uvicorn.error").addFilter(hide_repeated)
     with _watching(web, on_ready):
         web.run(sockets=[listener])
+
+
+class _Web(uvicorn.Server):
+    """Lets what is under way end before it is cut off."""
+
+    def __init__(self, config: uvicorn.Config, gate: Gate) -> None:
+        super().__init__(config)
+        self._gate = gate
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._gate.hurry(BODY_SECONDS)
+        await super().shutdown(sockets)
 
 
 @contextlib.contextmanager

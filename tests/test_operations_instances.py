@@ -175,10 +175,11 @@ def test_every_line_of_a_server_is_json_where_that_is_asked_for(start: Start) ->
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(b"nonsense\r\n\r\n")
         connection.recv(1000)
+    assert eventually(lambda: '"path":"/api/v1/auth/login"' in instance.log)
     lines = [line for line in instance.log.splitlines() if line.startswith("{")]
     rest = [line for line in instance.log.splitlines() if not line.startswith("{")]
     assert any('"logger":"uvicorn.error"' in line for line in lines), instance.log
-    assert any('"path":"/api/v1/auth/login"' in line for line in lines)
+    assert any('"path":"/api/v1/auth/login"' in line for line in lines), instance.log
     assert not [line for line in rest if "uvicorn" in line or "Traceback" in line]
 
 

@@ -107,7 +107,7 @@ class Door:
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    return dataclasses.replace(settings, wrong_passwords=1_000)
+    return dataclasses.replace(settings, wrong_passwords=1_000, sign_in_rate_limit=100_000)
 
 
 @pytest.fixture
