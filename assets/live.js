@@ -2,7 +2,11 @@
 
    want (what the address asks for) -> view (what the server opened) -> ask -> feed -> drawn.
    The cursor lives here and moves only when points are drawn, so nothing is missed or drawn twice:
-   not when an answer is lost, not when the server was away, not when a tab has slept. */
+   not when an answer is lost, not when the server was away, not when a tab has slept.
+
+   What else follows the stream listens on `document`: `dinsight:opened` {view},
+   `dinsight:points` {view, epoch, points, anew} once they are drawn, `dinsight:status`
+   {view, status}; and `dinsight:select` {epoch, seq}, or null, for the point that is looked at. */
 (function () {
   "use strict";
 
@@ -119,6 +123,7 @@
     live.status = answer.status;
     follow(gd, answer);
     declaredGlow(answer.status);
+    tell("status", { view: live.view, status: answer.status });
     if (live.cursor.seq < answer.status.last_seq) askNow();
   }
 
@@ -140,11 +145,12 @@
     const first = known === null || answer.first > known + 1;
     const done = first ? 0 : known + 1 - answer.first;
     if (first) settle(gd);
+    const points = dinsight.map.unpack(answer, done);
     if (answer.n > done) {
-      const points = dinsight.map.unpack(answer, done);
       dinsight.map.extend(gd, points, { cap: live.view.cap, glow: choices.glow });
       wantContour();
     }
+    tell("points", { view: live.view, epoch: answer.epoch, points, anew: first });
     const last = answer.first + answer.n - 1;
     live.cursor = { epoch: answer.epoch, seq: first ? last : Math.max(known, last) };
   }
@@ -209,6 +215,7 @@
     if (!view) return skip();
     live = fresh(view);
     dinsight.browser.address(view);
+    tell("opened", { view });
     paint();
     live.asked = now();
     return question();
@@ -277,6 +284,10 @@
     if (!result) return;
     dinsight.shell.say(result.sentence);
     askNow();
+  }
+
+  function tell(what, detail) {
+    document.dispatchEvent(new CustomEvent(`dinsight:${what}`, { detail }));
   }
 
   const set = (id, props) => dinsight.paint.set(live, id, props);
