@@ -91,6 +91,7 @@ ROUTES: dict[str, Callable[[], Json]] = {
     f"GET /streaming/{BASELINE_ID}/sessions": nothing,
     f"PUT /streaming/{BASELINE_ID}/config": body(total_points=7, latest_glow_count=3),
     f"POST /streaming/{BASELINE_ID}/control": body(action="stop"),
+    "GET /machines": nothing,
     "POST /anomaly/detect": body(baseline_dataset_id=MISSING, comparison_dataset_id=MISSING),
     "GET /auth/keys": nothing,
     "POST /auth/keys": body(name="another key"),
