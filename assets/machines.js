@@ -31,7 +31,7 @@
       version: "",
       cards: new Map(), // by stream: what the server said, its nodes, what they show
       order: [],
-      whole: null, // total, fitting, failed
+      whole: null, // total, fits
       serverAt: 0, // the server's clock, ms, at the last good answer
       seenAt: null, // and ours
       asked: null, // when the question under way was sent
@@ -71,7 +71,7 @@
   /* ---- answers ---- */
 
   function reduce(answer) {
-    if (!answer || !byId("machines-list")) return;
+    if (!answer || !byId("machines-list")) return skip();
     if ("failed" in answer) return failed();
     if (answer.anew) open();
     live.asked = null;
@@ -82,6 +82,7 @@
     live.version = answer.version;
     if (answer.order) take(answer);
     paint();
+    return live.version;
   }
 
   function failed() {
@@ -92,6 +93,7 @@
     live.retryAt = now() + seconds * 1000;
     window.setTimeout(() => opening === live && askNow(), seconds * 1000);
     paint();
+    return skip();
   }
 
   /** The page was opened: its cards are not made yet, and its address says what is shown. */
@@ -317,9 +319,10 @@
       note = `Showing the worst ${number(order.length)} of ${number(whole.total)} machines.`;
     }
     set("machines-note", { children: note, hidden: !note });
+    const { fitting, failed: broken } = whole.fits;
     const fits = [];
-    if (whole.fitting) fits.push(`${plural(whole.fitting, "baseline is", "baselines are")} being fitted.`);
-    if (whole.failed) fits.push(`${plural(whole.failed, "baseline", "baselines")} could not be fitted.`);
+    if (fitting) fits.push(`${plural(fitting, "baseline is", "baselines are")} being fitted.`);
+    if (broken) fits.push(`${plural(broken, "baseline", "baselines")} could not be fitted.`);
     set("machines-fits", { children: fits.join(" ") });
     set("machines-fits-field", { hidden: !fits.length });
     set("machines-none", { hidden: Boolean(order.length || fits.length) });

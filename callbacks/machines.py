@@ -58,7 +58,10 @@ def register(app: Dash, services: Services) -> None:
         Input(Ids.TICK, "n_intervals"),
         prevent_initial_call=True,
     )
-    app.clientside_callback(ClientsideFunction("machines", "reduce"), Input(Ids.FEED, "data"))
+    # With an output, because only then it is called for the answer that comes with the page.
+    app.clientside_callback(
+        ClientsideFunction("machines", "reduce"), Output(Ids.DRAWN, "data"), Input(Ids.FEED, "data")
+    )
 
 
 def page(services: Services, who: Identity) -> Any:
@@ -76,8 +79,7 @@ def answer(services: Services, who: Identity, ask: Ask) -> Json:
         whole = {
             "order": list(cards),
             "total": len(found.machines),
-            "fitting": found.fitting,
-            "failed": found.failed,
+            "fits": {"fitting": found.fitting, "failed": found.failed},
         }
         version = tag([whole, list(tags.values())])
         head = {"now": packing.rfc3339(now), "version": version}
@@ -104,7 +106,7 @@ def card(machine: Machine, who: Identity) -> Json:
         "id": machine.id,
         "name": machine.name,
         "stream": machine.stream,
-        "owner": machine.owner if who.is_admin else "",
+        "owner": machine.owner if machine.owner != who.email else "",
         "share": machines.share(status) if status["streamed_points"] else None,
         **{name: status[name] for name in names},
     }

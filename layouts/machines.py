@@ -37,10 +37,11 @@ class Ids(enum.StrEnum):
     HINT = "machines-hint"
     FITS = "machines-fits"
     ANNOUNCE = "machines-announce"
-    # the path of the data: tick -> ask -> feed
+    # the path of the data: tick -> ask -> feed -> drawn
     TICK = "machines-tick"
     ASK = "machines-ask"
     FEED = "machines-feed"
+    DRAWN = "machines-drawn"
 
 
 def chip(state: str) -> str:
@@ -52,7 +53,7 @@ def page(first: dict[str, Any]) -> html.Div:
     """The page with its first answer, so that it is there with the page."""
     return html.Div(
         [
-            dcc.Store(id=Ids.ASK),
+            *(dcc.Store(id=id) for id in (Ids.ASK, Ids.DRAWN)),
             dcc.Store(id=Ids.FEED, data=first),
             dcc.Interval(id=Ids.TICK, interval=int(INTERVAL_SECONDS * 1000)),
             html.Div(id=Ids.ANNOUNCE, className="sr-only", role="status"),

@@ -117,7 +117,7 @@ OPEN: dict[str, Callable[[], Json]] = {
 }
 BODY_IDS = {"baseline_dataset_id", "comparison_dataset_id"}  # of POST /anomaly/detect
 ROLES_IN_BODIES = {f"PATCH /users/{USER_ID}", "POST /users"}  # for administrators alone
-PAGES = ("/", "/dashboard/streaming", "/account", "/admin")
+PAGES = ("/", "/dashboard/machines", "/dashboard/streaming", "/account", "/admin")
 
 
 def set_password(services: Services, who: Identity) -> None:
@@ -339,6 +339,9 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
     ],
     "admin-log.children": lambda ids: [
         Press("admin-log-person.value", {"admin-log-person.value": str(ids.user)})
+    ],
+    "machines-feed.data": lambda _: [
+        Press("machines-ask.data", {"machines-ask.data": {"version": "", "known": {}}})
     ],
     "live-baseline.options": lambda ids: [
         Press("live-want.data", {"live-want.data": {"search": search, "n": "1"}})
