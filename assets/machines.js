@@ -15,6 +15,7 @@
   const BACK_OFF = [1, 2, 4, 8, 10]; // seconds between tries while the server does not answer
   const MANY = 8; // from more machines on there is a search
   const FRESH_SECONDS = 5; // an answer comes every three
+  const CALM_MS = 30000; // between two orders that differ by scores alone
   const SETTLE_MS = 400; // after a finger was lifted, for its click
 
   const now = () => window.performance.now();
@@ -31,6 +32,8 @@
       version: "",
       cards: new Map(), // by stream: what the server said, its nodes, what they show
       order: [],
+      orderedAt: -Infinity, // when, and by which urgencies
+      urgencies: "",
       whole: null, // total, fits
       serverAt: 0, // the server's clock, ms, at the last good answer
       seenAt: null, // and ours
@@ -111,14 +114,24 @@
       const card = live.cards.get(data.id) || { ...build(), painted: {}, word: null };
       live.cards.set(data.id, { ...card, data });
     }
-    live.order = answer.order.filter((id) => live.cards.has(id));
-    if (live.order.length < answer.order.length) live.version = ""; // ask for the missing ones
+    const order = answer.order.filter((id) => live.cards.has(id));
+    if (order.length < answer.order.length) live.version = ""; // ask for the missing ones
     for (const id of [...live.cards.keys()]) {
-      if (live.order.includes(id)) continue;
+      if (order.includes(id)) continue;
       live.cards.get(id).item.remove();
       live.cards.delete(id);
     }
     live.whole = answer;
+    follow(order);
+  }
+
+  /** Take over the order: at once where a machine's state changed, where only scores did calmly. */
+  function follow(order) {
+    const urgencies = order.map((id) => `${id}:${live.cards.get(id).data.urgency}`).sort().join();
+    if (urgencies === live.urgencies && now() - live.orderedAt < CALM_MS) return;
+    live.urgencies = urgencies;
+    live.orderedAt = now();
+    live.order = order;
     arrange();
   }
 
@@ -375,7 +388,7 @@
   }
 
   /** A click opens the stream without loading the page anew; with a key held it is the browser's. */
-  function follow(event, link) {
+  function visit(event, link) {
     if (event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
     dinsight.shell.visit(link.getAttribute("href"));
@@ -383,7 +396,7 @@
 
   document.addEventListener("click", (event) => {
     const link = event.target.closest(".machine-link");
-    if (link) follow(event, link);
+    if (link) visit(event, link);
     const chip = event.target.closest("[data-machines-state]");
     if (!chip) return;
     const { machinesState: state } = chip.dataset;

@@ -107,6 +107,7 @@ def card(machine: Machine, who: Identity) -> Json:
         "name": machine.name,
         "stream": machine.stream,
         "owner": machine.owner if machine.owner != who.email else "",
+        "urgency": machines.urgency(machine),
         "share": machines.share(status) if status["streamed_points"] else None,
         **{name: status[name] for name in names},
     }

@@ -126,10 +126,11 @@ def worst_first(machines: Iterable[Machine]) -> list[Machine]:
     Failing, deteriorating, unknown but last seen bad, silent though points should come, healthy,
     at rest, never started.
     """
-    return sorted(machines, key=lambda m: (_urgency(m), -share(m.status), m.name, m.stream, m.id))
+    return sorted(machines, key=lambda m: (urgency(m), -share(m.status), m.name, m.stream, m.id))
 
 
-def _urgency(machine: Machine) -> int:
+def urgency(machine: Machine) -> int:
+    """How soon somebody should look at a machine: 0 first."""
     status = machine.status
     if machine.state != UNKNOWN:
         return {FAILING: 0, DETERIORATING: 1, HEALTHY: 4}[machine.state]
