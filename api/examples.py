@@ -107,6 +107,35 @@ SESSIONS: Example = {
     "offset": 0,
     "next": None,
 }
+MACHINES: Example = {
+    "machines": [
+        {
+            "baseline_id": 7,
+            "name": "Pump 7",
+            "stream": "default",
+            "owner": None,
+            "state": "failing",
+            "status": "streaming",
+            "is_active": True,
+            "stale": False,
+            "streamed_points": 250,
+            "total_points": None,
+            "last_update": AT,
+            "rate": 0.5,
+            "epoch": 1,
+            "level": "alarm",
+            "level_since": AT,
+            "score": 1.31,
+            "alarm_limit": 1.0,
+            "trend": [0.42, 0.87, 1.31],
+        }
+    ],
+    "summary": {"failing": 1, "deteriorating": 0, "healthy": 0, "unknown": 0},
+    "total": 1,
+    "limit": 100,
+    "offset": 0,
+    "next": None,
+}
 ERROR: Example = {
     "success": False,
     "message": "x.csv: line 3, column f_1: expected a finite number, found an empty cell",

@@ -235,6 +235,7 @@ STATUS = record(
         "map_id": maybe(WHOLE),
         "last_seq": COUNT,
         "level": LEVEL,
+        "level_since": about(maybe(MOMENT), "When the level began; null where it is not known"),
         "score": maybe(NUMBER),
         **_JUDGED,
     }

@@ -1,6 +1,6 @@
 /* Failing calmly. Every callback goes out through `fetch`; one that fails comes back as an answer:
 
-   - a poll that fails arrives in the feed's Store as `{failed: status}`, on the one path that
+   - a poll that fails arrives in its feed's Store as `{failed: status}`, on the one path that
      every answer takes, so that the reducer alone decides what to show and when to try again;
    - anything else that fails says so in a sentence and changes nothing;
    - an ended sign-in leads to the sign-in page and back. */
@@ -8,7 +8,7 @@
   "use strict";
 
   const CALLBACK = "_dash-update-component";
-  const POLL = '"output":"live-feed.data"';
+  const FEEDS = ["live-feed", "machines-feed"]; // the Stores that polls fill
   const OPEN = "live-view.data";
   const TIMEOUT_MS = 10000;
   const original = window.fetch;
@@ -18,7 +18,7 @@
     const url = typeof resource === "string" ? resource : resource.url;
     if (!url.includes(CALLBACK)) return original.call(window, resource, options);
     const body = String((options && options.body) || "");
-    const poll = body.includes(POLL);
+    const poll = FEEDS.find((feed) => body.includes(`"output":"${feed}.data"`));
     return original
       .call(window, resource, { ...options, signal: poll ? AbortSignal.timeout(TIMEOUT_MS) : null })
       .then(
@@ -30,7 +30,7 @@
   /** What the caller gets in place of a failed answer; status 0 is no answer at all. */
   function refused(status, poll, body) {
     if (status === 401) leave();
-    if (poll) return answerOf({ "live-feed": { data: { failed: status, at: Date.now() } } });
+    if (poll) return answerOf({ [poll]: { data: { failed: status, at: Date.now() } } });
     if (body.includes(OPEN)) document.dispatchEvent(new CustomEvent("dinsight:unopened"));
     else if (!leaving) window.dinsight.shell.say(sentence(status));
     return new Response(null, { status: 204 });

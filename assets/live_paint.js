@@ -72,7 +72,10 @@
   function paintMachine(live) {
     const machine = dinsight.words.machine(live.status, age(live), seen(live));
     set(live, "live-state", { children: machine.word, className: `state state-${machine.kind}` });
-    set(live, "live-heard", { children: machine.heard });
+    const since = dinsight.words.since(live.status && live.status.level_since, new Date());
+    const known = machine.word !== "Unknown";
+    const heard = [known && since, machine.heard].filter(Boolean).join(", ");
+    set(live, "live-heard", { children: heard });
     const { score = null, alarm_limit: limit = 1 } = live.status || {};
     const words = dinsight.words.score(score === null ? null : score / limit);
     set(live, "live-score", { children: words });
@@ -80,8 +83,8 @@
   }
 
   function paintTitle(live, word) {
-    const parts = [word, (live.view && live.view.name) || "Streaming", "D'insight"].filter(Boolean);
-    document.title = parts.join(" · ");
+    const name = (live.view && live.view.name) || "Streaming";
+    dinsight.shell.entitle(dinsight.browser.PATH, [word, name]);
   }
 
   function paintStatus(live) {

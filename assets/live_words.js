@@ -92,6 +92,17 @@
     return new Intl.DateTimeFormat(undefined, { ...date, ...time }).format(moment);
   }
 
+  /** "since 14:02", with the date where it is not today's; empty where it is not known. */
+  function since(iso, now) {
+    if (!iso) return "";
+    const moment = new Date(iso);
+    const time = { hour: "2-digit", minute: "2-digit" };
+    const today = moment.toDateString() === now.toDateString();
+    const year = moment.getFullYear() === now.getFullYear() ? {} : { year: "numeric" };
+    const date = today ? {} : { ...year, month: "short", day: "numeric" };
+    return `since ${new Intl.DateTimeFormat(undefined, { ...date, ...time }).format(moment)}`;
+  }
+
   /** What is drawn, where that is not everything. */
   function note({ drawn, streamed, outside }) {
     const parts = [];
@@ -118,6 +129,6 @@
 
   window.dinsight = window.dinsight || {};
   window.dinsight.words = {
-    span, ago, badge, machine, count, score, rate, clock, note, actions, whole,
+    span, ago, badge, machine, count, score, rate, clock, since, note, actions, whole,
   };
 })();

@@ -77,14 +77,35 @@
 
   const kept = new Map();
 
-  /** The title of a page; the streaming page goes on to say the machine's state in it. */
+  const NAMES = {
+    "/account": "Account",
+    "/admin": "Administration",
+    "/dashboard/machines": "Machines",
+    "/dashboard/streaming": "Streaming",
+    "/dashboard/baselines": "Baselines",
+  };
+  const bare = (path) => path.replace(/\/$/, "");
+
+  /** Another page was opened: its title, and its link in the header. */
   function title(path) {
-    const names = {
-      "/account": "Account",
-      "/admin": "Administration",
-      "/dashboard/streaming": "Streaming",
-    };
-    document.title = `${names[path.replace(/\/$/, "")] || "No such page"} · D'insight`;
+    entitle(path, [NAMES[bare(path)] || "No such page"]);
+    for (const link of document.querySelectorAll(".nav-link")) {
+      if (link.pathname === bare(path)) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+  }
+
+  /** Say something in the title of the page at this path; not of another, which came since. */
+  function entitle(path, parts) {
+    if (bare(path) !== bare(window.location.pathname)) return;
+    document.title = [...parts.filter(Boolean), "D'insight"].join(" · ");
+  }
+
+  /** Go to another page of ours without loading anything anew, as the header's links do. */
+  function visit(href) {
+    window.history.pushState({}, "", href);
+    window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+    window.scrollTo(0, 0);
   }
 
   function closeMenus(target) {
@@ -113,7 +134,7 @@
   });
 
   window.dinsight = window.dinsight || {};
-  window.dinsight.shell = { say, remember, recall };
+  window.dinsight.shell = { say, remember, recall, entitle, visit };
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.shell = { title };

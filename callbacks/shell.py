@@ -9,10 +9,11 @@ from flask import redirect, request
 from werkzeug.wrappers import Response
 
 from api.security import page_user
-from callbacks import account, admin
+from callbacks import account, admin, machines
+from dinsight.machines import has_several
 from dinsight.services import Services
 from layouts import streaming
-from layouts.shell import ACCOUNT, ADMIN, STREAMING, Ids, not_found
+from layouts.shell import ACCOUNT, ADMIN, MACHINES, STREAMING, Ids, not_found
 
 
 def register(app: Dash, services: Services) -> None:
@@ -20,7 +21,7 @@ def register(app: Dash, services: Services) -> None:
         return page(services, path), page_user().email, not page_user().is_admin
 
     def home() -> Response | None:
-        return redirect(STREAMING) if request.path == "/" else None
+        return redirect(front_page(services)) if request.path == "/" else None
 
     app.server.before_request(home)
     app.callback(
@@ -32,8 +33,16 @@ def register(app: Dash, services: Services) -> None:
     app.clientside_callback(ClientsideFunction("shell", "title"), Input(Ids.URL, "pathname"))
 
 
+def front_page(services: Services) -> str:
+    """Where the front door leads: to all machines, or to the only one that there is."""
+    with services.sessions() as session:
+        return MACHINES if has_several(session, page_user()) else STREAMING
+
+
 def page(services: Services, path: str) -> Any:
     path = path.rstrip("/")
+    if path == MACHINES:
+        return machines.page(services, page_user())
     if path == STREAMING:
         return streaming.page()
     if path == ACCOUNT:

@@ -27,7 +27,7 @@ from dinsight.maps import Map, Placement
 from dinsight.maps.levels import LevelState, judge
 from dinsight.mapstore import load_map
 from dinsight.models import Baseline, Batch, Json, Point, Stream
-from dinsight.streams import DEFAULT, find, level_word
+from dinsight.streams import DEFAULT, SINCE, find, level_word
 
 KEY_LENGTH = 200
 MOST_HINTS = 10_000
@@ -253,7 +253,8 @@ def _store(
     last = first + count - 1
     scores = placed.placement.score
     rule = placed.map.rule_at(sensitivity.limit_of(stream.settings))
-    levels, level_state = judge(rule, LevelState.from_dict(stream.level_state), scores)
+    before = LevelState.from_dict(stream.level_state)
+    levels, level_state = judge(rule, before, scores)
     state = stream.state
     if state not in CONTROL:
         state = "completed" if last == stream.declared_total else "streaming"
@@ -274,7 +275,7 @@ def _store(
         "new_last_point_at": now,
         "new_arrivals": [*stream.arrivals, [now.timestamp(), last]][-ARRIVALS_KEPT:],
         "new_level": int(levels[-1]),
-        "new_level_state": level_state.to_dict(),
+        "new_level_state": level_state.to_dict() | _since(stream, before, levels, now),
         "new_score": float(scores[-1]),
         "new_state": state,
     }
@@ -295,6 +296,17 @@ def _store(
         now=now,
     )
     return answer
+
+
+def _since(stream: _Held, before: LevelState, levels: np.ndarray, now: dt.datetime) -> Json:
+    """Since when, in seconds since 1970, the machine is at the level that it is at now.
+
+    It goes on through a batch that is all at the level before it. A stream that was at its level
+    before this was kept has none until its level changes.
+    """
+    if stream.next_seq > 1 and bool((levels == before.level).all()):
+        return {key: stream.level_state[key] for key in (SINCE,) if key in stream.level_state}
+    return {SINCE: now.timestamp()}
 
 
 def _copy_points(

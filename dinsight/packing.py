@@ -34,10 +34,15 @@ def pack(delta: Delta, now: dt.datetime) -> dict[str, Any]:
 
 def pack_status(status: dict[str, Any], now: dt.datetime) -> dict[str, Any]:
     last = status["last_update"]
-    return status | {
-        "last_update": None if last is None else _rfc3339(last),
+    return pack_times(status) | {
         "age": None if last is None else max(0.0, (now - last).total_seconds()),
     }
+
+
+def pack_times(status: dict[str, Any]) -> dict[str, Any]:
+    """The status with its times as JSON can carry them."""
+    times = {name: status[name] for name in ("last_update", "level_since")}
+    return status | {name: at and rfc3339(at) for name, at in times.items()}
 
 
 def floats(values: np.ndarray) -> str:
@@ -54,5 +59,6 @@ def text(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def _rfc3339(moment: dt.datetime) -> str:
+def rfc3339(moment: dt.datetime) -> str:
+    """The moment in UTC, to the millisecond."""
     return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

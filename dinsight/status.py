@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from dinsight import baselines, sensitivity
 from dinsight.accounts import Identity
 from dinsight.models import Baseline, FittedMap, Json
-from dinsight.streams import DEFAULT_GLOW, Found, find_if_any, level_word
+from dinsight.streams import DEFAULT_GLOW, SINCE, Found, find_if_any, level_word
 
 QUIET_GAPS = 3
 QUIET_SECONDS = 5.0
@@ -67,8 +67,15 @@ def describe(row: Found, now: dt.datetime) -> dict[str, Any]:
         "alarm_limit": sensitivity.limit_of(row.settings),
         "last_seq": streamed,
         "level": level_word(row.level),
+        "level_since": level_since(row),
         "score": row.score,
     }
+
+
+def level_since(row: Found) -> dt.datetime | None:
+    """When the level of the last point began; None where there is no point, or it is not known."""
+    seconds = row.level_state.get(SINCE)
+    return None if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC)
 
 
 def is_active(row: Found, now: dt.datetime) -> bool:
@@ -104,5 +111,6 @@ def _not_started(baseline: Baseline, name: str) -> dict[str, Any]:
         "map_id": baseline.map_id,
         "last_seq": 0,
         "level": level_word(0),
+        "level_since": None,
         "score": None,
     }

@@ -42,6 +42,7 @@ SETTINGS: dict[str, tuple[type, float, float]] = {
     "delay_seconds": (float, 0, 86_400),
 }
 DEFAULT_GLOW = 10
+SINCE = "since"  # in `level_state`: when the present level began, seconds since 1970
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Found:
     last_point_at: Moment | None
     arrivals: list[list[float]]
     level: int
+    level_state: Json
     score: float | None
     sha256: str
     map_format: int

@@ -7,6 +7,9 @@ import enum
 from dash import dcc, html
 
 STREAMING, ACCOUNT, ADMIN = "/dashboard/streaming", "/account", "/admin"
+MACHINES, BASELINES = "/dashboard/machines", "/dashboard/baselines"
+# Where the header leads; the word is also the page's title (`assets/shell.js`).
+PAGES = {"Machines": MACHINES, "Streaming": STREAMING, "Baselines": BASELINES}
 
 # The theme's script stands in the head so that it runs before anything is painted; the toast
 # stands outside of the app because scripts write to it.
@@ -59,11 +62,12 @@ def header() -> html.Header:
         [
             dcc.Link(
                 [html.Span(className="mark", **{"aria-hidden": "true"}), "D'insight"],
-                href=STREAMING,
+                href=MACHINES,
                 className="brand",
             ),
             html.Nav(
-                dcc.Link("Streaming", href=STREAMING, className="nav-link"),
+                [dcc.Link(word, href=path, className="nav-link") for word, path in PAGES.items()],
+                className="pages",
                 **{"aria-label": "Pages"},
             ),
             html.Div([theme_toggle(), account_menu()], className="header-end"),

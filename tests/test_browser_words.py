@@ -82,6 +82,11 @@ def test_words_of_every_state(
         "showing 3,000 of 41,200 · 1 point outside the view"
     )
     assert word("note", {"drawn": 7, "streamed": 7, "outside": 0}) == ""
+    since = "return window.dinsight.words.since(arguments[0], new Date(arguments[1]))"
+    began = "2026-03-01T12:02:00"  # without a zone: the browser's
+    told = [page.js(since, began, now) for now in (began, "2026-03-02T09:00", "2027-01-01T09:00")]
+    assert told == ["since 12:02 PM", "since Mar 1, 12:02 PM", "since Mar 1, 2026, 12:02 PM"]
+    assert page.js(since, None, began) == ""
     paused = word("actions", {**STREAMING, "status": "paused"})
     assert {name for name, may in paused.items() if may} == {"resume", "stop", "reset"}
 

@@ -33,7 +33,7 @@ from layouts.figures import Screen
 from layouts.streaming import MAPS, Ids
 from tests.factories import BASELINE, FEATURES, PASSWORD, csv, healthy
 
-STREAMING = "/dashboard/streaming"
+STREAMING, MACHINES = "/dashboard/streaming", "/dashboard/machines"
 
 
 class Browser:
@@ -183,8 +183,18 @@ def test_link_signs_in_once(browser: Browser, services: Services, user: Identity
     assert "This sign-in link was used or is too old" in stranger.text
 
 
-def test_front_door_leads_to_the_streaming_page(signed_in: Browser) -> None:
+def test_front_door_leads_to_the_only_stream_or_to_all_machines(
+    signed_in: Browser,
+    user: Identity,
+    other: Identity,
+    make_baseline: Callable[..., int],
+) -> None:
+    make_baseline(other)
     assert signed_in.client.get("/").location == STREAMING
+    make_baseline(user)
+    assert signed_in.client.get("/").location == STREAMING
+    make_baseline(user)
+    assert signed_in.client.get("/").location == MACHINES
 
 
 def test_sign_in_says_when_the_database_is_away(services: Services) -> None:

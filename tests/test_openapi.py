@@ -174,6 +174,9 @@ def monitor(api: Checked, number: int, other: int) -> None:
     api("GET", f"/monitor/{number}/points/3/explain")
     api("GET", f"/monitor/{number}/points/3/explain?values=0")
     assert api("GET", f"/monitor/{number}/points/99/explain").status_code == 404
+    for page in ("", "?limit=1&offset=1", "?trend=0"):
+        api("GET", f"/machines{page}")
+    assert api("GET", "/machines?trend=2").status_code == 400
     for page in ("", "?limit=5000&offset=3", "?after=1:3"):
         api("GET", f"{stream}/latest{page}")
     for action in ("pause", "resume", "stop", "complete", "start"):

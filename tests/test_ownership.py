@@ -91,6 +91,7 @@ ROUTES: dict[str, Callable[[], Json]] = {
     f"GET /streaming/{BASELINE_ID}/sessions": nothing,
     f"PUT /streaming/{BASELINE_ID}/config": body(total_points=7, latest_glow_count=3),
     f"POST /streaming/{BASELINE_ID}/control": body(action="stop"),
+    "GET /machines": nothing,
     "POST /anomaly/detect": body(baseline_dataset_id=MISSING, comparison_dataset_id=MISSING),
     "GET /auth/keys": nothing,
     "POST /auth/keys": body(name="another key"),
@@ -116,7 +117,7 @@ OPEN: dict[str, Callable[[], Json]] = {
 }
 BODY_IDS = {"baseline_dataset_id", "comparison_dataset_id"}  # of POST /anomaly/detect
 ROLES_IN_BODIES = {f"PATCH /users/{USER_ID}", "POST /users"}  # for administrators alone
-PAGES = ("/", "/dashboard/streaming", "/account", "/admin")
+PAGES = ("/", "/dashboard/machines", "/dashboard/streaming", "/account", "/admin")
 
 
 def set_password(services: Services, who: Identity) -> None:
@@ -338,6 +339,9 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
     ],
     "admin-log.children": lambda ids: [
         Press("admin-log-person.value", {"admin-log-person.value": str(ids.user)})
+    ],
+    "machines-feed.data": lambda _: [
+        Press("machines-ask.data", {"machines-ask.data": {"version": "", "known": {}}})
     ],
     "live-baseline.options": lambda ids: [
         Press("live-want.data", {"live-want.data": {"search": search, "n": "1"}})

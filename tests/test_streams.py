@@ -66,6 +66,7 @@ def test_a_stream_that_nothing_was_sent_to_has_not_started(act: Act, baseline_id
         "map_id": 1,
         "last_seq": 0,
         "level": "healthy",
+        "level_since": None,
         "score": None,
         "sensitivity_factor": 3.0,
         "alarm_limit": 1.0,

@@ -42,6 +42,11 @@ class LevelState:
     warning_on: bool = False
     alarm_on: bool = False
 
+    @property
+    def level(self) -> Level:
+        """The level that the last row was judged to be at."""
+        return Level.ALARM if self.alarm_on else Level(int(self.warning_on))
+
     def to_dict(self) -> dict[str, int]:
         """As plain numbers for JSON."""
         return {name: int(value) for name, value in asdict(self).items()}
