@@ -35,7 +35,8 @@ from dinsight.ingest import Incoming, ingest
 from dinsight.models import MonitorFile, Replay, Stream, User
 from dinsight.readings import Place, Row
 
-LEASE = dt.timedelta(seconds=15)
+# What is right does not hang on it: one that is too short only makes instances take turns.
+LEASE = dt.timedelta(seconds=5)
 LOOK_SECONDS = 1.0
 # A batch of long rows ends before its rows do: that many bytes are in memory several times over.
 MOST_BATCH_BYTES = 8 * 1024 * 1024

@@ -497,7 +497,7 @@ def test_a_cookie_without_its_csrf_header_changes_nothing(world: World) -> None:
         if method == "GET":
             continue
         for name in (set(arguments(rule)) - set(INNER)) or {""}:
-            path = fill(rule, **{name: world.hers.of(name)[0]}) if name else rule
+            path = fill(rule, **INNER, **{name: world.hers.of(name)[0]}) if name else rule
             for forged in ({}, {"X-CSRF-TOKEN": "guessed"}):
                 more = make()
                 more["headers"] = more.get("headers", {}) | forged
