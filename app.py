@@ -33,6 +33,8 @@ from dinsight.database import Sessions
 from dinsight.demonstration import Demonstration
 from dinsight.errors import DinsightError
 from dinsight.jobs import Runner, executor
+from dinsight.player import Player
+from dinsight.replay import Sample
 from dinsight.retention import Rules, Sweeper
 from dinsight.services import Services, limits
 from dinsight.settings import Settings
@@ -71,19 +73,32 @@ def open_services(settings: Settings) -> Iterator[Services]:
     connected = database.connect(settings)
     try:
         jobs = Runner(connected, limits(settings), lambda: executor(settings))
-        services = Services(settings, connected, jobs, first_run.secret_key(settings))
+        secret = first_run.secret_key(settings)
+        services = Services(settings, connected, jobs, secret, sample_machine(settings))
         with services.sessions.begin() as session:
             first_run.first_user(session, settings)
         retention = Sweeper(connected, Rules.of(settings))
+        player = Player(connected, services.limits)
         jobs.start()
         retention.start()
+        player.start()
         try:
             yield services
         finally:
+            player.stop()
             retention.stop()
             jobs.stop()
     finally:
         connected.close()
+
+
+def sample_machine(settings: Settings) -> Sample:
+    """What the server can replay without a file of the user's."""
+
+    def monitor_file() -> Path:
+        return sample.write(settings.home / "samples")[1]
+
+    return Sample(sample.FEATURES, monitor_file)
 
 
 def sign_in_link(sessions: Sessions, settings: Settings, base: str) -> str:

@@ -26,6 +26,7 @@ from api import (
     machines,
     metrics,
     monitor,
+    replay,
     security,
     streaming,
     users,
@@ -60,7 +61,8 @@ def register(server: Flask, services: Services) -> None:
     security.register(server, services.settings, services.secret_key)
     errors.register(server)
     api = document.register(server, PREFIX)
-    for resource in (auth, users, audit, baselines, monitor, streaming, machines, anomaly):
+    resources = (auth, users, audit, baselines, monitor, streaming, replay, machines, anomaly)
+    for resource in resources:
         prefix = PREFIX + (resource.blueprint.url_prefix or "")
         api.register_blueprint(resource.blueprint, url_prefix=prefix)
     server.register_blueprint(docs.blueprint, url_prefix=f"{PREFIX}/docs")

@@ -33,6 +33,8 @@ STATUS: dict[type[errors.DinsightError], int] = {
     errors.MapUnchanged: 409,
     errors.RefitUnderWay: 409,
     errors.MapOutdated: 409,
+    errors.ReplayUnderWay: 409,
+    errors.MonitorFileInUse: 409,
     errors.EpochChanged: 409,
     errors.EmailTaken: 409,
     errors.LastAdmin: 409,
@@ -46,7 +48,10 @@ STATUS: dict[type[errors.DinsightError], int] = {
 }
 
 # Those that are somebody's: who asks for another's meets the same answer as for none.
-OBJECTS = (errors.BaselineNotFound, errors.KeyNotFound, errors.UserNotFound)
+OBJECTS = (
+    *(errors.BaselineNotFound, errors.KeyNotFound, errors.UserNotFound),
+    errors.MonitorFileNotFound,
+)
 
 log = logging.getLogger(__name__)
 

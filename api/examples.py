@@ -136,6 +136,27 @@ MACHINES: Example = {
     "offset": 0,
     "next": None,
 }
+REPLAY_FILE: Example = {"file": "time,f_0,f_1\n06:30:02,0.13,1.4e-3\n", "delay": 0.5}
+REPLAY_WISH: Example = {"stored": 3, "delay": 0.5, "batch_size": 10}
+REPLAY: Example = {
+    "id": 5,
+    "status": "playing",
+    "stream": "default",
+    "source": "last night.csv",
+    "position": 120,
+    "rows": 1000,
+    "delay": 0.5,
+    "batch_size": 10,
+    "message": None,
+    "started_at": AT,
+    "ended_at": None,
+}
+MONITOR_FILES: Example = {
+    "files": [
+        {"id": 3, "name": "last night.csv", "rows": 1000, "bytes": 8152784, "created_at": AT}
+    ],
+    "sample": False,
+}
 ERROR: Example = {
     "success": False,
     "message": "x.csv: line 3, column f_1: expected a finite number, found an empty cell",

@@ -256,6 +256,34 @@ PAGE = record(
     }
 )
 
+REPLAY = record(
+    {
+        "id": maybe(WHOLE),
+        "status": about(
+            one_of("none", "playing", "held", "done", "failed", "stopped"),
+            "held: the stream is paused",
+        ),
+        "stream": TEXT,
+        "source": about(maybe(TEXT), "The file's name"),
+        "position": about(COUNT, "Rows that are stored"),
+        "rows": about(COUNT, "Rows of the file"),
+        "delay": maybe(NUMBER),
+        "batch_size": maybe(WHOLE),
+        "message": about(maybe(TEXT), "Why it ended, where that was not the file's end"),
+        "started_at": maybe(MOMENT),
+        "ended_at": maybe(MOMENT),
+    }
+)
+MONITOR_FILE = record(
+    {"id": WHOLE, "name": TEXT, "rows": COUNT, "bytes": COUNT, "created_at": MOMENT}
+)
+MONITOR_FILES = record(
+    {
+        "files": many(ref("MonitorFile")),
+        "sample": about(FLAG, "Whether the sample machine's file fits this baseline"),
+    }
+)
+
 RESET = record({"deleted_points": COUNT, "epoch": WHOLE, "stream": TEXT})
 CONTROLLED = record({"status": STATE, "stream": TEXT, "epoch": WHOLE})
 CONFIGURED = record(
@@ -468,6 +496,8 @@ COMPONENTS: dict[str, Schema] = {
     "StreamStatus": STATUS,
     "Page": PAGE,
     "Sessions": EPOCHS,
+    "Replay": REPLAY,
+    "MonitorFile": MONITOR_FILE,
     "Comparison": COMPARISON,
     "Explanation": EXPLANATION,
     "ReportCard": REPORT,

@@ -113,6 +113,10 @@ class StreamNotFound(NotFound):
     """This baseline has no such stream."""
 
 
+class MonitorFileNotFound(NotFound):
+    """There is no such monitor file."""
+
+
 class KeyNotFound(NotFound):
     """There is no such API key."""
 
@@ -147,6 +151,14 @@ class MapBeingRefitted(DinsightError):
 
 class MapOutdated(DinsightError):
     """This map was made by another version of D'insight: refit the baseline."""
+
+
+class ReplayUnderWay(DinsightError):
+    """A replay is playing into this stream: stop it first, or name another stream."""
+
+
+class MonitorFileInUse(DinsightError):
+    """This file is being replayed: stop the replay first."""
 
 
 class EpochChanged(DinsightError):

@@ -9,6 +9,7 @@ from sqlalchemy import (
     REAL,
     BigInteger,
     DateTime,
+    Double,
     ForeignKey,
     Index,
     LargeBinary,
@@ -282,6 +283,69 @@ class Batch(Base):
     created_at: Mapped[Moment] = mapped_column(server_default=NOW)
 
 
+class MonitorFile(Base):
+    """A monitor file that is kept to be replayed against a baseline; its bytes never change.
+
+    `head` is all that stands before its rows: the header, on the first `head_lines` lines.
+    """
+
+    __tablename__ = "monitor_files"
+    __table_args__ = (UniqueConstraint("baseline_id", "name", "is_sample"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    baseline_id: Mapped[int] = mapped_column(ForeignKey("baselines.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    is_sample: Mapped[bool]
+    rows: Mapped[int]
+    size: Mapped[int] = mapped_column(BigInteger)
+    head: Mapped[bytes] = mapped_column(deferred=True)
+    head_lines: Mapped[int]
+    created_at: Mapped[Moment] = mapped_column(server_default=NOW)
+
+
+class MonitorChunk(Base):
+    """A piece of a monitor file."""
+
+    __tablename__ = "monitor_chunks"
+
+    file_id: Mapped[int] = mapped_column(
+        ForeignKey("monitor_files.id", ondelete="CASCADE"), primary_key=True
+    )
+    chunk: Mapped[int] = mapped_column(primary_key=True)
+    content: Mapped[bytes]
+
+
+class Replay(Base):
+    """A monitor file that the server plays into a stream; one instance at a time, by a lease.
+
+    `position` rows are stored; the next one begins after `byte` bytes and `line` lines of the
+    file, and is due at `due_at`. `message` says why it ended, where that needs a word.
+    """
+
+    __tablename__ = "replays"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    stream_id: Mapped[int] = mapped_column(ForeignKey("streams.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    file_id: Mapped[int | None] = mapped_column(
+        ForeignKey("monitor_files.id", ondelete="SET NULL"), index=True
+    )
+    source: Mapped[str]
+    delay: Mapped[float] = mapped_column(Double)
+    batch_size: Mapped[int]
+    rows: Mapped[int]
+    position: Mapped[int] = mapped_column(server_default="0")
+    byte: Mapped[int] = mapped_column(BigInteger)
+    line: Mapped[int]
+    state: Mapped[str] = mapped_column(server_default="playing")  # or done | failed | stopped
+    message: Mapped[str | None]
+    due_at: Mapped[Moment] = mapped_column(server_default=NOW)
+    lease: Mapped[str | None]
+    lease_until: Mapped[Moment | None]
+    created_at: Mapped[Moment] = mapped_column(server_default=NOW)
+    ended_at: Mapped[Moment | None]
+
+
 class Audit(Base):
     """Who did what that others may have to account for."""
 
@@ -301,6 +365,13 @@ Index(
     Job.baseline_id,
     unique=True,
     postgresql_where=Job.kind.in_(("fit", "refit")),
+)
+# One replay of a stream at a time, whoever starts it.
+Index(
+    "uq_replays_stream_id_playing",
+    Replay.stream_id,
+    unique=True,
+    postgresql_where=Replay.state == "playing",
 )
 Index("ix_batches_stream_id_key", Batch.stream_id, Batch.key)
 Index("ix_audit_at", Audit.at)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from dinsight.database import Database, Sessions
 from dinsight.jobs import Runner
+from dinsight.monitor_files import Bounds
 from dinsight.readings import Limits
+from dinsight.replay import Sample
 from dinsight.settings import Settings
 
 
@@ -19,6 +21,7 @@ class Services:
     database: Database
     jobs: Runner
     secret_key: str
+    sample: Sample | None = None
 
     @property
     def sessions(self) -> Sessions:
@@ -27,6 +30,10 @@ class Services:
     @property
     def limits(self) -> Limits:
         return limits(self.settings)
+
+    @property
+    def monitor_files(self) -> Bounds:
+        return Bounds(self.limits, self.settings.max_upload_mb)
 
     @staticmethod
     def now() -> dt.datetime:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -24,7 +24,7 @@ from dinsight.errors import (
 from dinsight.maps import Map
 from dinsight.maps.levels import Level
 from dinsight.mapstore import load_map
-from dinsight.models import Baseline, Epoch, FittedMap, Json, Moment, Stream
+from dinsight.models import Baseline, Epoch, FittedMap, Json, Moment, Replay, Stream
 
 DEFAULT = "default"
 NAME = re.compile(r"[\w .:+-]{1,64}")
@@ -177,6 +177,8 @@ def control(
         state = "not_started"
     if not (action == "pause" and stream.state in {"stopped", "completed"}):
         stream.state = state
+    if state in {"stopped", "completed"}:
+        end_replay(session, stream.id, f"The stream was {state}.")
     return {"status": stream.state, "stream": stream.name, "epoch": stream.epoch}
 
 
@@ -191,9 +193,24 @@ def reset(
     stream.run_epoch, stream.carried = stream.epoch, 0
     stream.state = "not_started"
     stream.declared_total = None
+    end_replay(session, stream.id, "The stream was reset.")
     subject = f"{baseline_id}/{stream.name}"
     audit(session, "stream.reset", user_id=who.id, subject=subject, points=archived)
     return {"deleted_points": archived, "epoch": stream.epoch, "stream": stream.name}
+
+
+def end_replay(session: Session, stream_id: int, why: str, state: str = "stopped") -> bool:
+    """End what is being replayed into the stream, if anything is: no row of it comes any more.
+
+    The stream is held.
+    """
+    ended = session.scalar(
+        update(Replay)
+        .where(Replay.stream_id == stream_id, Replay.state == "playing")
+        .values(state=state, message=why, ended_at=func.now(), lease=None, lease_until=None)
+        .returning(Replay.id)
+    )
+    return ended is not None
 
 
 def carry_over(

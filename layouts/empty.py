@@ -67,6 +67,18 @@ def waiting(baseline_id: int, stream: str) -> html.Div:
         "Waiting for points",
         html.P("The baseline is on the map. Stream to it, for instance with the simulator:"),
         command(line),
+        html.P(
+            [
+                "or ",
+                html.Button(
+                    "replay a file here",
+                    className="link-button",
+                    type="button",
+                    **{"data-replay": ""},
+                ),
+                ", the sample machine's or your own: the server plays it.",
+            ]
+        ),
     )
 
 

@@ -7,6 +7,7 @@ import enum
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 
+from layouts import replay
 from layouts.components import button, fact, field
 from layouts.figures import POINT_SIZE, config, nothing
 
@@ -89,6 +90,7 @@ def page() -> html.Div:
             _controls(),
             _status(),
             _view_settings(),
+            replay.section(),
             _reset_dialog(),
         ],
         className="streaming",

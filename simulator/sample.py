@@ -44,6 +44,7 @@ _CHUNK = 100
 _BPFO = 3.585  # outer-race impacts a revolution (6205: 9 balls, 7.94 mm on 39.04 mm, contact 0)
 _GEAR_TEETH, _MAINS_HZ = 31, 50.0
 _HZ: Floats = np.arange(LINES, dtype=np.float64) * STEP_HZ
+FEATURES = tuple(f"freq_{hz:.2f}" for hz in _HZ)
 # (Hz, damping ratio, gain) of the structure; the third rings when a rolling element hits.
 _MODES = ((1130.0, 0.05, 1.6), (7850.0, 0.04, 0.8), (3420.0, 0.035, 1.0))
 
@@ -232,7 +233,7 @@ def _csv(rows: _Rows, values: Floats) -> bytes:
     random = np.random.default_rng([_SEED, 4])
     warm = 41.0 + 14.0 * rows.load + 9.0 * rows.defect + random.normal(0.0, 0.4, len(rows.load))
     names = ["timestamp", "machine", "load_pct", "speed_rpm", "bearing_temp_c"]
-    lines = [",".join(names + [f"freq_{hz:.2f}" for hz in _HZ])]
+    lines = [",".join([*names, *FEATURES])]
     pattern = ",".join(["%.6g"] * LINES)
     for minute, load, speed, celsius, row in zip(
         rows.minutes, rows.load, rows.speed, warm, values, strict=True

@@ -12,8 +12,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import Table, text
 from sqlalchemy.engine import Engine
 
-from dinsight import accounts
+from dinsight import accounts, monitor_files
 from dinsight.accounts import Identity
+from dinsight.baselines import File
 from dinsight.ingest import Incoming, ingest
 from dinsight.models import Base, Baseline
 from dinsight.services import Services
@@ -26,6 +27,7 @@ POINTS = 40
 NIGHT = "night shift"
 SECRETS = ("ada@example.com", "Pump of Ada", "gateway of Ada", "note of Ada")
 MISSING = 910_009  # no object has this number
+FILE = 1  # the monitor file of Ada's
 STARTS = {"baselines": 710_001, "users": 720_001, "api_keys": 730_001}  # told apart in answers
 
 Json = dict[str, Any]
@@ -124,6 +126,9 @@ def make_world(services: Services, client: FlaskClient, make_baseline: Callable[
                 csv(healthy(POINTS), metadata=notes), "batch.csv", stream, key="a key of Ada"
             )
             ingest(session, ada, fitted, incoming, limits=services.limits, now=services.now())
+        file = File("note of Ada.csv", io.BytesIO(csv(healthy(POINTS))))
+        kept = monitor_files.keep(session, ada, fitted, file, services.monitor_files)
+        assert kept.id == FILE
     return World(services, client, ada, eve, boss, hers, make_baseline(eve, "Pump of Eve"))
 
 
@@ -134,6 +139,11 @@ def batch() -> Json:
         "data": {"file": (io.BytesIO(content), "batch.csv")},
         "headers": {"Idempotency-Key": "a key of Ada"},
     }
+
+
+def replay() -> Json:
+    """The body of a good replay."""
+    return {"data": {"file": (io.BytesIO(csv(healthy(3))), "night.csv")}}
 
 
 def rows_of(engine: Engine, user_id: int) -> list[str]:
@@ -149,12 +159,14 @@ def rows_of(engine: Engine, user_id: int) -> list[str]:
 def _owned(table: Table) -> str:
     """The condition under which a row is a user's; a table that has none must be given one."""
     baselines = "SELECT id FROM baselines WHERE owner_id = :user"
+    files = f"SELECT id FROM monitor_files WHERE baseline_id IN ({baselines})"
     streams = f"SELECT id FROM streams WHERE baseline_id IN ({baselines})"
     for column, condition in (
         ("owner_id", "= :user"),
         ("user_id", "= :user"),
         ("baseline_id", f"IN ({baselines})"),
         ("stream_id", f"IN ({streams})"),
+        ("file_id", f"IN ({files})"),
     ):
         if column in table.columns:
             return f"{column} {condition}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from typing import Any
 
@@ -183,9 +184,26 @@ def monitor(api: Checked, number: int, other: int) -> None:
         api("POST", f"{stream}/control", json={"action": action})
     assert api("POST", f"{stream}/control", json={"action": "explode"}).status_code == 400
     api("GET", f"{stream}/status")
+    replay(api, number)
     compared = {"baseline_dataset_id": number, "comparison_dataset_id": other}
     api("POST", "/anomaly/detect", json=compared)
     assert api("POST", "/anomaly/detect", json={}).status_code == 422
+
+
+def replay(api: Checked, number: int) -> None:
+    path = f"/streaming/{number}/replay"
+    api("GET", path)
+    file = {"file": (io.BytesIO(csv(healthy(3))), "night.csv"), "delay": "0.5", "batch_size": "2"}
+    assert api("POST", path, data=file).status_code == 202
+    api("GET", path)
+    stored = api("GET", f"{path}/files").json["data"]["files"][0]["id"]
+    assert api("POST", path, json={"stored": stored}).status_code == 409
+    assert api("DELETE", f"{path}/files/{stored}").status_code == 409
+    api("DELETE", path)
+    assert api("POST", path, json={"stored": 999_999}).status_code == 404
+    assert api("POST", path, json={"sample": "perhaps"}).status_code == 422
+    assert api("POST", path, json={}).status_code == 400
+    api("DELETE", f"{path}/files/{stored}")
 
 
 def manage(api: Checked, number: int, other: int) -> None:

@@ -32,6 +32,7 @@ from tests import browser as kit
 from tests.browser import LiveServer
 from tests.factories import BASELINE, PASSWORD, csv, healthy
 from tests.ownership_kit import (
+    FILE,
     MISSING,
     NIGHT,
     NONE,
@@ -45,6 +46,7 @@ from tests.ownership_kit import (
     batch,
     fill,
     make_world,
+    replay,
     server_callbacks,
     told,
 )
@@ -92,6 +94,11 @@ ROUTES: dict[str, Callable[[], Json]] = {
     f"PUT /streaming/{BASELINE_ID}/config": body(total_points=7, latest_glow_count=3),
     f"POST /streaming/{BASELINE_ID}/control": body(action="stop"),
     "GET /machines": nothing,
+    f"GET /streaming/{BASELINE_ID}/replay": nothing,
+    f"POST /streaming/{BASELINE_ID}/replay": replay,
+    f"DELETE /streaming/{BASELINE_ID}/replay": nothing,
+    f"GET /streaming/{BASELINE_ID}/replay/files": nothing,
+    f"DELETE /streaming/{BASELINE_ID}/replay/files/<int:file_id>": nothing,
     "POST /anomaly/detect": body(baseline_dataset_id=MISSING, comparison_dataset_id=MISSING),
     "GET /auth/keys": nothing,
     "POST /auth/keys": body(name="another key"),
@@ -115,7 +122,11 @@ OPEN: dict[str, Callable[[], Json]] = {
     "GET /docs": nothing,
     "GET /docs/<name>": nothing,
 }
-BODY_IDS = {"baseline_dataset_id", "comparison_dataset_id"}  # of POST /anomaly/detect
+INNER = {"seq": 1, "file_id": FILE}  # of objects that are reached through another
+BODY_IDS = {
+    *("baseline_dataset_id", "comparison_dataset_id"),  # of POST /anomaly/detect
+    "stored",  # a monitor file, of POST /streaming/{id}/replay
+}
 ROLES_IN_BODIES = {f"PATCH /users/{USER_ID}", "POST /users"}  # for administrators alone
 PAGES = ("/", "/dashboard/machines", "/dashboard/streaming", "/account", "/admin")
 
@@ -150,10 +161,10 @@ class Call:
     stream: str | None
 
     def __call__(self, send: Credential, number: int) -> Any:
-        (name,) = (each for each in arguments(self.rule) if each != "seq")
+        (name,) = set(arguments(self.rule)) - set(INNER)
         more = ROUTES.get(f"{self.method} {self.rule}", nothing)()
         query = {"stream": self.stream} if self.stream else {}
-        path = API + fill(self.rule, seq=1, **{name: number})
+        path = API + fill(self.rule, **INNER, **{name: number})
         return send(self.method, path, query_string=query, **more)
 
     @property
@@ -164,7 +175,7 @@ class Call:
 def calls(hers: Ids) -> Iterator[Call]:
     """Every method on every route that names an object, for every object that it can name."""
     for rule in sorted({route.split(" ", 1)[1] for route in ROUTES}):
-        for name in set(arguments(rule)) - {"seq"}:
+        for name in set(arguments(rule)) - set(INNER):
             streams = (None, NIGHT) if name == "baseline_id" else (None,)
             for method, number, stream in itertools.product(METHODS, hers.of(name), streams):
                 yield Call(method, rule, number, stream)
@@ -193,7 +204,7 @@ def test_what_a_body_can_name_is_known(client: FlaskClient) -> None:
         field
         for schema in bodies
         for field in schemas.get(schema.get("$ref", "").split("/")[-1], schema)["properties"]
-        if field.endswith(("_id", "_ids")) or field in {"id", "owner", "user", "role"}
+        if field.endswith(("_id", "_ids")) or field in {"id", "owner", "user", "role", "stored"}
     }
     assert named == BODY_IDS | {"role"}
 
@@ -252,6 +263,16 @@ def test_a_body_that_names_anothers_baseline_is_404(world: World) -> None:
 
             assert told(ask(number), number) == told(ask(MISSING), MISSING)
             assert ask(number).status_code == 404
+    assert world.rows_of(world.ada) == before
+
+
+def test_a_body_that_names_anothers_monitor_file_is_404(world: World) -> None:
+    (eve, *_) = world.credentials(world.eve)
+    before = world.rows_of(world.ada)
+    for number in (FILE, MISSING):
+        path = f"{API}/streaming/{world.eves_baseline}/replay"
+        answer = eve("POST", path, json={"stored": number})
+        assert (answer.status_code, answer.json["error"]["code"]) == (404, "MONITOR_FILE_NOT_FOUND")
     assert world.rows_of(world.ada) == before
 
 
@@ -479,8 +500,8 @@ def test_a_cookie_without_its_csrf_header_changes_nothing(world: World) -> None:
         method, rule = route.split(" ", 1)
         if method == "GET":
             continue
-        for name in (set(arguments(rule)) - {"seq"}) or {""}:
-            path = fill(rule, **{name: world.hers.of(name)[0]}) if name else rule
+        for name in (set(arguments(rule)) - set(INNER)) or {""}:
+            path = fill(rule, **INNER, **{name: world.hers.of(name)[0]}) if name else rule
             for forged in ({}, {"X-CSRF-TOKEN": "guessed"}):
                 more = make()
                 more["headers"] = more.get("headers", {}) | forged
@@ -504,7 +525,9 @@ def test_a_role_or_an_owner_in_a_body_has_no_effect(world: World) -> None:
         if method in {"GET", "DELETE"}:
             continue
         login_again = world.credentials(world.ada)[0]
-        path = fill(rule, **{n: world.hers.of(n)[0] for n in set(arguments(rule)) - {"seq"}})
+        path = fill(
+            rule, **INNER, **{n: world.hers.of(n)[0] for n in set(arguments(rule)) - set(INNER)}
+        )
         sneaked = {
             **{"role": "admin", "is_admin": True, "id": world.hers.user, "sub": str(world.eve.id)},
             **{"owner_id": world.eve.id, "user_id": world.eve.id, "disabled_at": None},
@@ -548,8 +571,8 @@ def test_a_token_that_is_none_opens_nothing(world: World, kind: str) -> None:
     before = world.rows_of(world.ada)
     for route, make in ROUTES.items():
         method, rule = route.split(" ", 1)
-        values = {n: world.hers.of(n)[0] for n in set(arguments(rule)) - {"seq"}}
-        answer = forged(method, API + fill(rule, seq=1, **values), **make())
+        values = {n: world.hers.of(n)[0] for n in set(arguments(rule)) - set(INNER)}
+        answer = forged(method, API + fill(rule, **INNER, **values), **make())
         assert (answer.status_code, answer.json["error"]["code"]) == (401, "NOT_SIGNED_IN"), route
     assert world.rows_of(world.ada) == before
 

@@ -29,9 +29,22 @@ from dinsight.readings import faults
 from dinsight.readings.header import Plan
 from dinsight.readings.model import Columns, Limits, Piece, Readings
 from dinsight.readings.reader import checked_head, read
+from dinsight.readings.rows import Place, Row, measured, rows_from
 from dinsight.readings.source import BLOCK_BYTES, Readable, Source
 
-__all__ = ["Columns", "Limits", "Readings", "check_head", "parse", "scan"]
+__all__ = [
+    "Columns",
+    "Limits",
+    "Place",
+    "Readable",
+    "Readings",
+    "Row",
+    "check_head",
+    "measure",
+    "parse",
+    "rows_from",
+    "scan",
+]
 
 ROWS_A_CHUNK = 1_000
 
@@ -87,6 +100,7 @@ def check_head(
     head: bytes | memoryview | Readable,
     *,
     limits: Limits,
+    expected: Sequence[str] | None = None,
     source: str = "",
     truncated: bool = False,
 ) -> Columns:
@@ -98,15 +112,25 @@ def check_head(
     """
     with _named(source):
         if not isinstance(head, bytes | memoryview):
-            return checked_head(Source(head, limits), limits, truncated).columns
+            return checked_head(Source(head, limits), limits, truncated, expected).columns
         data = bytes(head)
         whole = data[: data.rfind(b"\n") + 1] if truncated else data
         try:
-            return checked_head(Source(io.BytesIO(whole), limits), limits, truncated).columns
+            lines = Source(io.BytesIO(whole), limits)
+            return checked_head(lines, limits, truncated, expected).columns
         except EmptyFile as error:
             if not truncated:
                 raise
             raise faults.row_too_long(error.details["line"], len(data)) from None
+
+
+def measure(stream: Readable, *, limits: Limits, source: str = "") -> tuple[Place, int]:
+    """Where the rows of a file begin, and how many there are; their cells are not looked at.
+
+    Reads the file to its end. More rows than the limits allow are TooLarge.
+    """
+    with _named(source):
+        return measured(stream, limits)
 
 
 @contextmanager

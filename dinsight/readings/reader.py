@@ -19,16 +19,18 @@ def read(
     lines: Source, limits: Limits, expected: Sequence[str] | None
 ) -> tuple[Plan, Iterator[Piece]]:
     """The plan of a file and its rows, which are read as they are asked for."""
-    plan = _header(lines, limits, expected)
+    plan = read_header(lines, limits, expected)
     first = None
     if not plan.features:
         plan, first = _decided(lines, plan, limits)
     return plan, _pieces(lines, plan, limits, first)
 
 
-def checked_head(lines: Source, limits: Limits, truncated: bool) -> Plan:
+def checked_head(
+    lines: Source, limits: Limits, truncated: bool, expected: Sequence[str] | None = None
+) -> Plan:
     """The plan of a file whose first rows are sound."""
-    plan = _header(lines, limits, None)
+    plan = read_header(lines, limits, expected)
     if not plan.features:
         return _decided(lines, plan, limits, truncated)[0]
     reader = RowReader(plan, limits)
@@ -38,7 +40,8 @@ def checked_head(lines: Source, limits: Limits, truncated: bool) -> Plan:
     return plan
 
 
-def _header(lines: Source, limits: Limits, expected: Sequence[str] | None) -> Plan:
+def read_header(lines: Source, limits: Limits, expected: Sequence[str] | None) -> Plan:
+    """Take the header, and the blank lines before it."""
     names = None if expected is None else tuple(expected)
     while raw := lines.peek_line():
         line = lines.taken + 1

@@ -42,10 +42,20 @@ class Source:
     """A file read in blocks that end at a line end; taken as a whole block or line by line.
 
     Iterating gives decoded lines with their ends, as `csv.reader` wants them, and `record` collects
-    the raw lines since it was last cleared: the row in work. `taken` counts the lines handed out.
+    the raw lines since it was last cleared: the row in work. `taken` counts the lines handed out,
+    `offset` their bytes. A stream that does not begin with the file says so: `taken` and `offset`
+    are what came before it.
     """
 
-    def __init__(self, stream: Readable, limits: Limits, block_bytes: int = BLOCK_BYTES) -> None:
+    def __init__(
+        self,
+        stream: Readable,
+        limits: Limits,
+        block_bytes: int = BLOCK_BYTES,
+        *,
+        taken: int = 0,
+        offset: int = 0,
+    ) -> None:
         self._stream = stream
         self._limits = limits
         self._block_bytes = block_bytes
@@ -53,7 +63,8 @@ class Source:
         self._at = 0
         self._partial = b""  # the start of a line whose end is not read yet
         self._ended = False
-        self.taken = 0
+        self.taken = taken
+        self.offset = offset
         self.blocks = 0
         self.record: list[bytes] = []
         self.record_bytes = 0
@@ -80,7 +91,7 @@ class Source:
     def take_rest(self, lines: int) -> None:
         """Take what `rest` showed, which has so many lines."""
         self.taken += lines
-        self._at = len(self._data)
+        self._take_to(len(self._data))
 
     def peek_line(self) -> bytes:
         """The next raw line with its end; not taken yet. Empty at the end of the file."""
@@ -90,7 +101,7 @@ class Source:
 
     def take_line(self) -> None:
         """Take what `peek_line` showed."""
-        self._at = self._line_end()
+        self._take_to(self._line_end())
         self.taken += 1
 
     def record_text(self) -> str:
@@ -116,6 +127,10 @@ class Source:
         if self.record_bytes > self._limits.row_bytes:
             raise faults.row_too_long(first, self._limits.row_bytes)
         return decoded(raw, self.taken)
+
+    def _take_to(self, at: int) -> None:
+        self.offset += at - self._at
+        self._at = at
 
     def _line_end(self) -> int:
         end = self._data.find(b"\n", self._at)
@@ -148,8 +163,8 @@ class Source:
 
     def _check_mark(self) -> None:
         self._refuse_mark(self._data)
-        if self._data.startswith(_UTF8_BOM):
-            self._at = len(_UTF8_BOM)
+        if not self.offset and self._data.startswith(_UTF8_BOM):
+            self._take_to(len(_UTF8_BOM))
 
     def _refuse_mark(self, start: bytes) -> None:
         if self.taken:
