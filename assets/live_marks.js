@@ -94,5 +94,5 @@
   });
   document.addEventListener("dinsight:hover", ({ detail }) => mark("hovered", place(detail)));
 
-  dinsight.marks = { mark, epoch: () => epoch };
+  dinsight.marks = { mark, place, epoch: () => epoch };
 })();

@@ -33,7 +33,7 @@
     if (!point) return clear(panel);
     panel.open = true;
     if (!before) bring(panel);
-    dinsight.marks.mark("selected", null);
+    dinsight.marks.mark("selected", dinsight.marks.place(point));
     dinsight.marks.mark("nearest", null);
     paint();
     ask();

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,8 @@ def spectrum(
     }
 
 
-def axis_of(features: Sequence[str]) -> Axis:
+@lru_cache(maxsize=8)
+def axis_of(features: tuple[str, ...]) -> Axis:
     """Hz where every header says so, else the numbers of bins, else one feature after another."""
     for title, number in (("Frequency (Hz)", hertz), ("Bin", bin_number)):
         numbers = [number(name) for name in features]

@@ -354,10 +354,7 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
     "live-contour.data": lambda ids: [
         Press("live-contour-ask.data", {"live-contour-ask.data": ask(ids)})
     ],
-    "trend-answer.data": lambda ids: [
-        Press("trend-ask.data", {"trend-ask.data": question})
-        for question in (ask(ids), ask(ids, baseline_id=ids.unfitted))
-    ],
+    "trend-answer.data": lambda ids: [Press("trend-ask.data", {"trend-ask.data": ask(ids)})],
     "point-top.children": lambda ids: [
         Press("point-ask.data", {"point-ask.data": ask(ids, baseline_id=number, epoch=1, seq=3)})
         for number in (ids.baseline, ids.unfitted)
