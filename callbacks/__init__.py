@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dash import Dash
 
-from callbacks import account, admin, live, machines, shell, signin, streaming
+from callbacks import account, admin, live, machines, point, shell, signin, streaming, trend
 from dinsight.services import Services
 
 
 def register(app: Dash, services: Services) -> None:
-    for module in (signin, shell, account, admin, streaming, live, machines):
+    for module in (signin, shell, account, admin, machines, streaming, live, trend, point):
         module.register(app, services)

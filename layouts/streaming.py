@@ -7,7 +7,7 @@ import enum
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 
-from layouts import replay
+from layouts import point, replay, trend
 from layouts.components import button, fact, field
 from layouts.figures import POINT_SIZE, config, nothing
 
@@ -87,8 +87,10 @@ def page() -> html.Div:
             _view_bar(),
             _machine(),
             _stage(),
+            trend.section(),
             _controls(),
             _status(),
+            point.section(),
             _view_settings(),
             replay.section(),
             _reset_dialog(),
@@ -149,6 +151,7 @@ def _machine() -> html.Section:
                 [
                     html.Span(id=Ids.SCORE, className="score"),
                     html.Span(id=Ids.HEARD, className="heard"),
+                    trend.since(),
                 ],
                 className="machine-facts",
             ),

@@ -379,6 +379,11 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
     "live-contour.data": lambda ids: [
         Press("live-contour-ask.data", {"live-contour-ask.data": ask(ids)})
     ],
+    "trend-answer.data": lambda ids: [Press("trend-ask.data", {"trend-ask.data": ask(ids)})],
+    "point-top.children": lambda ids: [
+        Press("point-ask.data", {"point-ask.data": ask(ids, baseline_id=number, epoch=1, seq=3)})
+        for number in (ids.baseline, ids.unfitted)
+    ],
     "live-acted.data": lambda ids: [
         typed(button, **{"live-view.data": ask(ids)})
         for button in (

@@ -1,0 +1,101 @@
+"""The panel of one point. The page asks for one at a time, and for the last that was wanted."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from dash import ClientsideFunction, Dash, Input, Output
+
+from api.security import page_user
+from callbacks.live import Ask
+from dinsight import audit_log, diagnosis
+from dinsight.accounts import Identity
+from dinsight.errors import BaselineNotFound, DinsightError, InvalidRequest
+from dinsight.models import Json
+from dinsight.services import Services
+from layouts import figures_point, point
+from layouts.figures import nothing
+from layouts.point import Ids
+
+
+@dataclass(frozen=True)
+class PointAsk:
+    """The point that is asked for, and how it will be drawn."""
+
+    stream: Ask
+    epoch: int
+    seq: int
+    theme: str
+    touch: bool
+
+    @classmethod
+    def parse(cls, data: Any) -> PointAsk:
+        """From what the page sent; raises InvalidRequest."""
+        stream = Ask.parse(data)
+        epoch, seq = data.get("epoch"), data.get("seq")
+        if type(epoch) is not int or type(seq) is not int or epoch < 1 or seq < 1:
+            raise InvalidRequest("A point is named by its epoch and its seq, such as 1:250.")
+        return cls(stream, epoch, seq, str(data.get("theme")), bool(data.get("touch")))
+
+
+def register(app: Dash, services: Services) -> None:
+    def tell(data: Any) -> list[Any]:
+        return told(services, page_user(), PointAsk.parse(data))
+
+    app.callback(
+        Output(Ids.TOP, "children"),
+        Output(Ids.SPECTRUM, "figure"),
+        Output(Ids.REST, "children"),
+        Output(Ids.ANSWER, "data"),
+        Input(Ids.ASK, "data"),
+        prevent_initial_call=True,
+    )(tell)
+    app.clientside_callback(
+        ClientsideFunction("point", "answered"),
+        Input(Ids.ANSWER, "data"),
+        prevent_initial_call=True,
+    )
+
+
+def told(services: Services, who: Identity, ask: PointAsk) -> list[Any]:
+    """The panel's outputs; what cannot be explained is said in a sentence."""
+    asked: Json = {"key": ask.stream.key, "epoch": ask.epoch, "seq": ask.seq, "found": False}
+    try:
+        found = explain(services, who, ask)
+    except DinsightError as error:
+        if isinstance(error, BaselineNotFound):
+            deny(services, who, ask)
+        return [point.refused(error.message), nothing(), [], asked]
+    figure = figures_point.spectrum(
+        found["spectrum"], found["bands"], theme_name=ask.theme, touch=ask.touch
+    )
+    return [point.top(found), figure, point.rest(found), asked | places(found)]
+
+
+def explain(services: Services, who: Identity, ask: PointAsk) -> Json:
+    if ask.stream.baseline_id is None:
+        raise BaselineNotFound()
+    with services.sessions() as session:
+        return diagnosis.explain(
+            session, who, ask.stream.baseline_id, ask.stream.stream, ask.seq, epoch=ask.epoch
+        )
+
+
+def places(found: Json) -> Json:
+    """What the page marks on the map."""
+    near = found["nearest"]
+    return {
+        "found": True,
+        "x": found["dinsight_x"],
+        "y": found["dinsight_y"],
+        "created_at": found["created_at"].astimezone(dt.UTC).isoformat(),
+        "nearest": near and {"x": near["dinsight_x"], "y": near["dinsight_y"], "row": near["row"]},
+    }
+
+
+def deny(services: Services, who: Identity, ask: PointAsk) -> None:
+    with services.sessions.begin() as session:
+        subject = f"point of {ask.stream.baseline_id}/{ask.stream.stream}"
+        audit_log.deny(session, who, subject, ask.stream.baseline_id, services.now())
