@@ -8,6 +8,7 @@ from dash import ClientsideFunction, Dash, Input, Output
 from flask import redirect, request
 from werkzeug.wrappers import Response
 
+from api import display_door
 from api.security import page_user
 from callbacks import account, admin
 from dinsight.services import Services
@@ -23,6 +24,7 @@ def register(app: Dash, services: Services) -> None:
         return redirect(STREAMING) if request.path == "/" else None
 
     app.server.before_request(home)
+    display_door.admit(app.server, f"{Ids.PAGE}.children")
     app.callback(
         Output(Ids.PAGE, "children"),
         Output(Ids.WHO, "children"),
@@ -36,6 +38,8 @@ def page(services: Services, path: str) -> Any:
     path = path.rstrip("/")
     if path == STREAMING:
         return streaming.page()
+    if page_user().sight:
+        return not_found(path)
     if path == ACCOUNT:
         return account.page(services, page_user())
     if path == ADMIN and page_user().is_admin:

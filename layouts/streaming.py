@@ -7,6 +7,7 @@ import enum
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 
+from layouts import kiosk, viewing
 from layouts.components import button, fact, field
 from layouts.figures import POINT_SIZE, config, nothing
 
@@ -90,6 +91,8 @@ def page() -> html.Div:
             _status(),
             _view_settings(),
             _reset_dialog(),
+            viewing.section(),
+            kiosk.section(),
         ],
         className="streaming",
     )

@@ -12,7 +12,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import Table, text
 from sqlalchemy.engine import Engine
 
-from dinsight import accounts
+from api import display_door
+from dinsight import accounts, displays
 from dinsight.accounts import Identity
 from dinsight.ingest import Incoming, ingest
 from dinsight.models import Base, Baseline
@@ -24,9 +25,12 @@ from tests.test_callbacks import Browser
 
 POINTS = 40
 NIGHT = "night shift"
-SECRETS = ("ada@example.com", "Pump of Ada", "gateway of Ada", "note of Ada")
+SECRETS = ("ada@example.com", "Pump of Ada", "gateway of Ada", "note of Ada", "wall of Ada")
 MISSING = 910_009  # no object has this number
-STARTS = {"baselines": 710_001, "users": 720_001, "api_keys": 730_001}  # told apart in answers
+STARTS = {  # told apart in answers
+    **{"baselines": 710_001, "users": 720_001, "api_keys": 730_001},
+    **{"displays": 740_001},
+}
 
 Json = dict[str, Any]
 
@@ -39,6 +43,7 @@ class Ids:
     unfitted: int
     key: int
     user: int
+    display: int
 
     def of(self, argument: str) -> list[int]:
         """The objects that an argument of a route can name; KeyError for one that is not known."""
@@ -46,10 +51,11 @@ class Ids:
             "baseline_id": [self.baseline, self.unfitted],
             "key_id": [self.key],
             "user_id": [self.user],
+            "display_id": [self.display],
         }[argument]
 
 
-NONE = Ids(MISSING, MISSING, MISSING, MISSING)
+NONE = Ids(MISSING, MISSING, MISSING, MISSING, MISSING)
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,7 @@ class World:
     boss: Identity
     hers: Ids
     eves_baseline: int
+    wall: str  # the token of Ada's display, which looks at `hers.baseline`
 
     def credentials(self, who: Identity) -> list[Credential]:
         """Everything that a user can sign in with: token, API key, and cookie with CSRF header."""
@@ -93,6 +100,13 @@ class World:
     def browser(self, who: Identity) -> Browser:
         browser = Browser(self._fresh())
         assert browser.sign_in(who.email).status_code == 303
+        return browser
+
+    def screen(self) -> Browser:
+        """A wall screen that opened the link of Ada's display, as often as it did before."""
+        browser = Browser(self._fresh())
+        browser.client.set_cookie(display_door.COOKIE, self.wall)
+        assert browser.client.get("/dashboard/streaming").status_code == 200
         return browser
 
     def rows_of(self, who: Identity) -> list[str]:
@@ -118,13 +132,15 @@ def make_world(services: Services, client: FlaskClient, make_baseline: Callable[
         kept = session.get_one(Baseline, unfitted)
         kept.status, kept.map_id = "processing", None
         row, _ = accounts.make_key(session, ada.id, "gateway of Ada")
-        hers = Ids(fitted, unfitted, row.id, ada.id)
+        wall, token = displays.make(session, ada, fitted, name="wall of Ada", stream=NIGHT)
+        hers = Ids(fitted, unfitted, row.id, ada.id, wall.id)
         for stream in ("default", NIGHT):
             incoming = Incoming(
                 csv(healthy(POINTS), metadata=notes), "batch.csv", stream, key="a key of Ada"
             )
             ingest(session, ada, fitted, incoming, limits=services.limits, now=services.now())
-    return World(services, client, ada, eve, boss, hers, make_baseline(eve, "Pump of Eve"))
+    eves = make_baseline(eve, "Pump of Eve")
+    return World(services, client, ada, eve, boss, hers, eves, token)
 
 
 def batch() -> Json:
