@@ -1,8 +1,8 @@
 /* The wall view, `?kiosk=1`: no controls, large type, and nobody to press reload for weeks.
 
-   It loads itself anew when the server has become another program, and when it has heard nothing
-   for long although the server answers; never while the server is away, since a browser's own
-   error page does not come back. */
+   It loads itself anew when the server has become another program, when the graphics card has let
+   go of the map, and when it has heard nothing for long although the server answers; never while
+   the server is away, since a browser's own error page does not come back. */
 (function () {
   "use strict";
 
@@ -102,6 +102,7 @@
   window.setInterval(tick, 1000);
   window.addEventListener("popstate", dress);
   document.addEventListener("visibilitychange", stayAwake);
+  document.addEventListener("webglcontextlost", () => on() && renew(), true);
   document.addEventListener("dinsight:opened", ({ detail }) => opened(detail));
   document.addEventListener("dinsight:status", ({ detail }) => heard(detail));
 
