@@ -18,6 +18,7 @@ from api import (
     baselines,
     bodies,
     compression,
+    displays,
     docs,
     document,
     errors,
@@ -61,7 +62,10 @@ def register(server: Flask, services: Services) -> None:
     security.register(server, services.settings, services.secret_key)
     errors.register(server)
     api = document.register(server, PREFIX)
-    resources = (auth, users, audit, baselines, monitor, streaming, replay, machines, anomaly)
+    resources = (
+        *(auth, users, audit, baselines, displays, monitor, streaming, replay, machines),
+        anomaly,
+    )
     for resource in resources:
         prefix = PREFIX + (resource.blueprint.url_prefix or "")
         api.register_blueprint(resource.blueprint, url_prefix=prefix)

@@ -143,7 +143,7 @@ def _note(response: Response) -> Response:
     record.status = response.status_code
     record.error = g.get("error_code")
     record.request_id = g.get("request_id", "")
-    record.user_id = g.who.id if "who" in g else None
+    record.user_id = g.who.id if "who" in g and not g.who.sight else None
     return response
 
 

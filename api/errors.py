@@ -27,6 +27,7 @@ STATUS: dict[type[errors.DinsightError], int] = {
     errors.WrongPassword: 401,
     errors.RegistrationClosed: 403,
     errors.AdminOnly: 403,
+    errors.DisplaysOnlyLook: 403,
     errors.NotFound: 404,
     errors.BaselineNotReady: 409,
     errors.BaselineFailed: 409,
@@ -49,8 +50,11 @@ STATUS: dict[type[errors.DinsightError], int] = {
 
 # Those that are somebody's: who asks for another's meets the same answer as for none.
 OBJECTS = (
-    *(errors.BaselineNotFound, errors.KeyNotFound, errors.UserNotFound),
+    errors.BaselineNotFound,
+    errors.DisplayNotFound,
+    errors.KeyNotFound,
     errors.MonitorFileNotFound,
+    errors.UserNotFound,
 )
 
 log = logging.getLogger(__name__)

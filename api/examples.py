@@ -20,6 +20,10 @@ SIGNED_IN: Example = {**FRESH, "refresh_token": "eyJhbGciOi…", "user": PROFILE
 KEY_NAME: Example = {"name": "gateway in hall 3"}
 KEY: Example = {"id": 4, **KEY_NAME, "created_at": AT, "last_used_at": None, "key": "dk_…"}
 
+NEW_DISPLAY: Example = {"name": "hall 3, north wall", "stream": "default"}
+DISPLAY: Example = {"id": 5, **NEW_DISPLAY, "created_at": AT, "last_used_at": None}
+DISPLAY_LINK = "https://dinsight.example.com/display?token=dd_…"
+
 UPLOAD: Example = {"files": ["time,f_0,f_1\n06:30:00,0.12,1.5e-3\n"], "name": "Pump 7"}
 RECEIVED: Example = {"id": 7, "message": "Baseline 7 was received and is being fitted."}
 FIT_STATUS: Example = {

@@ -67,7 +67,8 @@ class Limits:
         Batches are counted apart, so that reading never keeps a sensor from sending.
         """
         kind = "batch" if request.endpoint == INGEST else "user"
-        if wait := self._buckets.take(f"{kind}:{who.id}", self._user):
+        name = f"display:{who.sight.display_id}" if who.sight else f"{kind}:{who.id}"
+        if wait := self._buckets.take(name, self._user):
             what = "batches" if kind == "batch" else "requests"
             raise too_many(f"More than {self._user.burst:,} {what} a minute of one user", wait)
 

@@ -91,6 +91,7 @@ AUDITED = record(
 )
 TOKEN = {"access_token": TEXT, "token_type": {"const": "Bearer"}, "expires_in": WHOLE}
 KEY = {"id": WHOLE, "name": TEXT, "created_at": MOMENT, "last_used_at": maybe(MOMENT)}
+DISPLAY = {**KEY, "stream": TEXT}
 
 _COST = {"expected": NUMBER, "low": NUMBER, "high": NUMBER, "rows_per_second": NUMBER}
 _SENSITIVITY = {"sensitivity_factor": NUMBER, "alarm_limit": NUMBER}

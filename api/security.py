@@ -26,6 +26,7 @@ from jwt.exceptions import PyJWTError
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
+from api import display_door
 from api.context import services, who
 from api.document import for_the_signed_in
 from api.errors import domain_error
@@ -42,7 +43,7 @@ CSRF_COOKIE, CSRF_HEADER = "csrf_access_token", "X-CSRF-TOKEN"
 SIGN_IN = "/signin"
 OPEN_FOLDERS = ("/api/", "/assets/", "/_dash-component-suites/")
 OPEN_PATHS = {
-    *(SIGN_IN, f"{SIGN_IN}/link", "/healthz", "/readyz", "/metrics"),
+    *(SIGN_IN, f"{SIGN_IN}/link", display_door.PATH, "/healthz", "/readyz", "/metrics"),
     *("/favicon.ico", "/_favicon.ico", "/robots.txt"),
 }
 CONTENT_POLICY = (
@@ -173,9 +174,15 @@ def _claims(token: str, *, refresh: bool) -> dict[str, Any]:
 
 
 def page_user() -> Identity:
-    """The user that the page's cookie names; raises NotSignedIn. For layouts and callbacks."""
+    """The user that the page's cookie names; raises NotSignedIn. For layouts and callbacks.
+
+    Where nobody is signed in it is the display whose cookie is shown, if it may ask for this.
+    """
     if "who" not in g:
-        g.who = identify(["cookies"])
+        try:
+            g.who = identify(["cookies"])
+        except NotSignedIn:
+            g.who = display_door.identify()
         limits().admit(g.who)
     return who()
 
@@ -205,6 +212,7 @@ def set_cookies(answer: BaseResponse, identity: Identity, *, remember: bool) -> 
     set_access_cookies(response, token, max_age=lifetime and int(lifetime.total_seconds()))
     if request.is_secure:
         secure_cookies(response)
+    display_door.clear_cookie(response)
 
 
 def by_cookie() -> bool:
@@ -232,6 +240,7 @@ def secure_cookies(response: Response) -> None:
 
 def clear_cookies(response: Response) -> None:
     unset_jwt_cookies(response)
+    display_door.clear_cookie(response)
 
 
 def end_session(identity: Identity) -> None:

@@ -37,6 +37,7 @@
       retryAt: null,
       contourAt: -Infinity,
       contourTimer: 0,
+      held: null, // while the view is paused: how many points are new; no drawing, no cursor
       painted: {},
     };
   }
@@ -50,7 +51,7 @@
       baseline_id: view.baseline_id,
       stream: view.stream,
       after: cursor && `${cursor.epoch}:${cursor.seq}`,
-      limit: view.cap,
+      limit: live.held === null ? view.cap : 1, // of a paused view only the status matters
       at: Date.now(),
     };
   }
@@ -121,10 +122,26 @@
       return;
     }
     live.status = answer.status;
-    follow(gd, answer);
+    if (live.held === null) follow(gd, answer);
+    else live.held = behind(answer.status);
     declaredGlow(answer.status);
     tell("status", { view: live.view, status: answer.status });
-    if (live.cursor.seq < answer.status.last_seq) askNow();
+    if (live.held === null && live.cursor.seq < answer.status.last_seq) askNow();
+  }
+
+  /** How many points the view does not show yet; all of them, where they are of another epoch. */
+  function behind({ epoch, last_seq: last }) {
+    return live.cursor.epoch === epoch ? Math.max(0, last - live.cursor.seq) : last;
+  }
+
+  /** Pause the view, not the stream, or go on from where it was; a view that opens anew goes on. */
+  function hold() {
+    if (!live.cursor) return;
+    const paused = live.held === null;
+    live.held = paused ? behind(live.status) : null;
+    dinsight.shell.say(paused ? "The view is paused. The stream goes on." : "The view goes on.");
+    if (!paused) askNow();
+    paint();
   }
 
   /** The plot was not ready: try again, unless the page shows something else by now. */
@@ -185,7 +202,7 @@
 
   function contour(grid) {
     const gd = grid && live.view && grid.key === live.view.key && dinsight.map.ready(live.view.key);
-    if (!gd || !live.cursor || grid.epoch !== live.cursor.epoch) return;
+    if (!gd || !live.cursor || grid.epoch !== live.cursor.epoch || live.held !== null) return;
     dinsight.map.density(gd, grid, choices.contours);
   }
 
@@ -303,9 +320,9 @@
     if (!document.hidden && choices.auto) askNow();
   });
 
-  dinsight.live = { state: () => live, choices };
+  dinsight.live = { state: () => live, choices, hold };
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.live = {
-    want, opened, chosen, pump, reduce, contour, settings, acted,
+    want, opened, chosen, pump, reduce, contour, settings, acted, hold,
   };
 })();

@@ -40,11 +40,11 @@
     return `?${query}`;
   }
 
-  /** Dash's slider takes no label of its own. */
+  /** Dash's slider takes no label of its own, and comes later than the page. */
   function nameSlider() {
     const thumb = document.querySelector("#live-size [role=slider]");
     if (thumb) thumb.setAttribute("aria-label", "Point size");
-    else if (document.getElementById("live-size")) window.setTimeout(nameSlider, 200);
+    else if (document.getElementById("live-map")) window.setTimeout(nameSlider, 200);
   }
 
   dinsight.browser = { PATH, screen, address, search, nameSlider };

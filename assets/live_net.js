@@ -21,11 +21,18 @@
     const poll = FEEDS.find((feed) => body.includes(`"output":"${feed}.data"`));
     return original
       .call(window, resource, { ...options, signal: poll ? AbortSignal.timeout(TIMEOUT_MS) : null })
+      .then((answer) => (poll && answer.ok ? whole(answer) : answer))
       .then(
         (answer) => (answer.ok ? answer : refused(answer.status, poll, body)),
         () => refused(0, poll, body),
       );
   };
+
+  /** An answer once its body is here: one that breaks off in the middle has failed as well. */
+  async function whole(answer) {
+    const { status, headers } = answer;
+    return new Response(await answer.arrayBuffer(), { status, headers });
+  }
 
   /** What the caller gets in place of a failed answer; status 0 is no answer at all. */
   function refused(status, poll, body) {

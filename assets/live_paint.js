@@ -51,7 +51,7 @@
     const { status } = live;
     const { auto } = live.choices;
     let badge = dinsight.words.badge({
-      status, retryIn, age: age(live), auto, seen: seen(live), push: false,
+      held: live.held, status, retryIn, age: age(live), auto, seen: seen(live), push: false,
     });
     const kind = live.view && live.view.kind;
     if (retryIn === null && kind in KINDS) badge = { text: KINDS[kind], kind: "wait" };
@@ -139,6 +139,8 @@
     const can = dinsight.words.actions(live.status);
     for (const [name, may] of Object.entries(can)) set(live, `live-${name}`, { disabled: !may });
     set(live, "live-refresh", { disabled: !live.view });
+    const word = live.held === null ? "Pause view" : "Resume view";
+    set(live, "live-pause-view", { children: word, disabled: !live.cursor });
   }
 
   dinsight.paint = { all, set };

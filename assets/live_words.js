@@ -23,15 +23,17 @@
 
   /**
    * The connection badge: the first that holds. `retryIn` is null while the server answers, else
-   * the seconds until the next try; `auto` is whether the view refreshes by itself, `seen` how old
-   * the last answer is, `push` whether points are pushed.
+   * the seconds until the next try; `held` is null while the view follows, else how many points
+   * it has not drawn; `auto` is whether the view refreshes by itself, `seen` how old the last
+   * answer is, `push` whether points are pushed.
    */
-  function badge({ status, retryIn, age, auto, seen, push }) {
+  function badge({ status, retryIn, held = null, age, auto, seen, push }) {
     if (retryIn !== null) {
       const when = retryIn >= 0.5 ? `Reconnecting in ${Math.round(retryIn)} s` : "Reconnecting …";
       return { text: when, kind: "lost" };
     }
     if (!status) return { text: "Connecting", kind: "wait" };
+    if (held !== null) return { text: `View paused, ${whole.format(held)} new`, kind: "held" };
     const state = ofStream(status, age, push);
     if (auto) return state;
     // Nothing refreshes this view: never show a state without saying how old it is.

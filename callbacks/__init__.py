@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from dash import Dash
 
-from callbacks import account, admin, live, machines, point, shell, signin, streaming, trend
+from callbacks import (
+    account,
+    admin,
+    displays,
+    live,
+    machines,
+    point,
+    shell,
+    signin,
+    streaming,
+    trend,
+    viewing,
+)
 from dinsight.services import Services
+
+PAGES = (signin, shell, account, admin, machines, streaming)
+ON_STREAMING = (live, trend, point, viewing, displays)  # the parts of the streaming page
 
 
 def register(app: Dash, services: Services) -> None:
-    for module in (signin, shell, account, admin, machines, streaming, live, trend, point):
+    for module in (*PAGES, *ON_STREAMING):
         module.register(app, services)

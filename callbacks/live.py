@@ -11,6 +11,7 @@ from typing import Any
 
 from dash import ClientsideFunction, Dash, Input, Output, State, ctx
 
+from api import display_door
 from api.security import page_user
 from callbacks.streaming import MOST_ID, newest_baseline
 from dinsight import audit_log, baselines, contours, feed, packing, streams
@@ -81,6 +82,7 @@ def register(app: Dash, services: Services) -> None:
         return acted(services, page_user(), Ask.parse(values[-1]), action)
 
     register_scripts(app)
+    display_door.admit(app.server, f"{Ids.FEED}.data", f"{Ids.CONTOUR}.data")
     app.callback(Output(Ids.FEED, "data"), Input(Ids.ASK, "data"), prevent_initial_call=True)(poll)
     app.callback(
         Output(Ids.CONTOUR, "data"), Input(Ids.CONTOUR_ASK, "data"), prevent_initial_call=True

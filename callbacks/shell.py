@@ -8,6 +8,7 @@ from dash import ClientsideFunction, Dash, Input, Output
 from flask import redirect, request
 from werkzeug.wrappers import Response
 
+from api import display_door
 from api.security import page_user
 from callbacks import account, admin, machines
 from dinsight.machines import has_several
@@ -24,6 +25,7 @@ def register(app: Dash, services: Services) -> None:
         return redirect(front_page(services)) if request.path == "/" else None
 
     app.server.before_request(home)
+    display_door.admit(app.server, f"{Ids.PAGE}.children")
     app.callback(
         Output(Ids.PAGE, "children"),
         Output(Ids.WHO, "children"),
@@ -45,6 +47,8 @@ def page(services: Services, path: str) -> Any:
         return machines.page(services, page_user())
     if path == STREAMING:
         return streaming.page()
+    if page_user().sight:
+        return not_found(path)
     if path == ACCOUNT:
         return account.page(services, page_user())
     if path == ADMIN and page_user().is_admin:

@@ -10,6 +10,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State
 from flask import request
 from sqlalchemy.orm import Session
 
+from api import display_door
 from api.security import page_user
 from dinsight import audit_log, baselines, contours, feed, streams
 from dinsight.accounts import Identity
@@ -63,6 +64,7 @@ def register(app: Dash, services: Services) -> None:
     def open_(want: dict[str, Any] | None) -> list[Any]:
         return opened(services, page_user(), Want.parse(want or {}, request.host_url))
 
+    display_door.admit(app.server, f"{Ids.BASELINE}.options")
     app.clientside_callback(
         ClientsideFunction("live", "want"),
         Output(Ids.WANT, "data"),

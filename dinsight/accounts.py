@@ -21,7 +21,7 @@ from dinsight.errors import (
     NotSignedIn,
     WrongPassword,
 )
-from dinsight.models import ApiKey, Audit, Json, RevokedSession, SignInLink, User
+from dinsight.models import ApiKey, Audit, Display, Json, RevokedSession, SignInLink, User
 
 KEY_PREFIX = "dk_"
 LINK_LIFETIME = dt.timedelta(hours=24)
@@ -32,14 +32,27 @@ SID_ROUND = re.compile(r"(\d{1,9})\.")
 
 
 @dataclass(frozen=True)
+class Sight:
+    """What a display may look at, and the stream that it opens on."""
+
+    display_id: int
+    baseline_id: int
+    stream: str
+
+
+@dataclass(frozen=True)
 class Identity:
-    """Who asks. `sid` names the sign-in, and is None for an API key."""
+    """Who asks. `sid` names the sign-in, and is None for an API key.
+
+    With a `sight` it is no person but a display, which may look at one baseline and do nothing.
+    """
 
     id: int
     email: str
     full_name: str
     role: str
     sid: str | None = None
+    sight: Sight | None = None
 
     @property
     def is_admin(self) -> bool:
@@ -251,8 +264,13 @@ def identify_key(session: Session, key: str, now: dt.datetime) -> Identity:
 
 
 def end_everything(session: Session, user: User, now: dt.datetime) -> None:
-    """End every sign-in, link and API key of a user, for good and on every instance."""
+    """End every sign-in, link, API key and display of a user, for good and on every instance."""
     end_sign_ins(session, user)
+    session.execute(
+        update(Display)
+        .where(Display.made_by == user.id, Display.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
     session.execute(
         update(ApiKey)
         .where(ApiKey.user_id == user.id, ApiKey.revoked_at.is_(None))

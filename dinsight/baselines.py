@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
-from sqlalchemy import Boolean, ColumnElement, bindparam, delete, select, true, update
+from sqlalchemy import Boolean, ColumnElement, Integer, bindparam, delete, select, true, update
 from sqlalchemy.orm import Session
 
 from dinsight import maps, readings
@@ -37,17 +37,25 @@ class File:
     stream: BinaryIO
 
 
-# The condition under which somebody may see a baseline: their own, or all for an admin.
-VISIBLE = (Baseline.owner_id == bindparam("who_id")) | bindparam("who_is_admin", type_=Boolean)
+# The condition under which somebody may see a baseline: their own, or all for an admin; a display,
+# which is nobody's id, the one that it was made for.
+VISIBLE = (
+    (Baseline.owner_id == bindparam("who_id"))
+    | bindparam("who_is_admin", type_=Boolean)
+    | (Baseline.id == bindparam("who_looks_at", type_=Integer))
+)
 
 
 def seen_by(who: Identity) -> dict[str, Any]:
     """The parameters of `VISIBLE`, for a query that is made once."""
-    return {"who_id": who.id, "who_is_admin": who.is_admin}
+    looks_at = who.sight.baseline_id if who.sight else None
+    return {"who_id": who.id, "who_is_admin": who.is_admin, "who_looks_at": looks_at}
 
 
 def visible(who: Identity) -> ColumnElement[bool]:
-    """The condition under which `who` may see a baseline: their own, or all for an admin."""
+    """The condition under which `who` may see a baseline: that of `VISIBLE`."""
+    if who.sight:
+        return Baseline.id == who.sight.baseline_id
     return true() if who.is_admin else Baseline.owner_id == who.id
 
 

@@ -121,6 +121,10 @@ class KeyNotFound(NotFound):
     """There is no such API key."""
 
 
+class DisplayNotFound(NotFound):
+    """There is no such screen."""
+
+
 class UserNotFound(NotFound):
     """There is no such user."""
 
@@ -179,6 +183,14 @@ class TooManyAttempts(TooManyRequests):
 
 class NotSignedIn(DinsightError):
     """Sign in first: the token is missing, wrong, expired or revoked."""
+
+
+class DisplayRevoked(NotSignedIn):
+    """This screen's link does not work any more: make another one on the streaming page."""
+
+
+class DisplaysOnlyLook(DinsightError):
+    """This screen may only look: sign in to do this."""
 
 
 class WrongPassword(DinsightError):

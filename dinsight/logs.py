@@ -26,9 +26,12 @@ _SECRETS = (
     re.compile(r"(?i)(\bbearer\s+)\S+"),
     re.compile(r"(\w+://[^\s:/@]*:)[^\s@]+(?=@)"),
     re.compile(r"()\beyJ[\w-]+\.[\w-]+\.[\w-]*"),
-    re.compile(r"()\bdk_[\w-]{20,}"),
+    re.compile(r"()\bd[dk]_[\w-]{20,}"),
 )
-_HINTS = ("authorization", "cookie", "password", "secret", "token", "bearer", "://", "eyj", "dk_")
+_HINTS = (
+    *("authorization", "cookie", "password", "secret", "token", "bearer", "://", "eyj"),
+    *("dk_", "dd_"),
+)
 
 
 def redact(text: str) -> str:

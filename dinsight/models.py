@@ -104,6 +104,27 @@ class ApiKey(Base):
     revoked_at: Mapped[Moment | None]
 
 
+class Display(Base):
+    """A wall screen that may look at a baseline's streams; only the hash of its token is kept.
+
+    `stream` is the one that it opens on.
+    """
+
+    __tablename__ = "displays"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    baseline_id: Mapped[int] = mapped_column(
+        ForeignKey("baselines.id", ondelete="CASCADE"), index=True
+    )
+    made_by: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    stream: Mapped[str]
+    token_sha256: Mapped[bytes] = mapped_column(unique=True)
+    created_at: Mapped[Moment] = mapped_column(server_default=NOW)
+    last_used_at: Mapped[Moment | None]
+    revoked_at: Mapped[Moment | None]
+
+
 class Baseline(Base):
     """A healthy machine: the rows that the map is fitted on."""
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from dinsight.density import Grid
 from dinsight.feed import Delta
+from dinsight.version import version
 
 
 def pack(delta: Delta, now: dt.datetime) -> dict[str, Any]:
@@ -17,7 +18,7 @@ def pack(delta: Delta, now: dt.datetime) -> dict[str, Any]:
 
     `first` is the seq of the first point; x, y and score are base64 of little-endian float32,
     level of uint8. `status.age` is the seconds since the last point by the server's clock, so that
-    a page whose clock is wrong shows the right age.
+    a page whose clock is wrong shows the right age; `status.version` is the program that answers.
     """
     return {
         "epoch": delta.epoch,
@@ -36,6 +37,7 @@ def pack_status(status: dict[str, Any], now: dt.datetime) -> dict[str, Any]:
     last = status["last_update"]
     return pack_times(status) | {
         "age": None if last is None else max(0.0, (now - last).total_seconds()),
+        "version": version(),
     }
 
 

@@ -261,9 +261,14 @@ def names(session: Session, who: Identity, baseline_id: int) -> list[str]:
     )
 
 
-def _create(session: Session, baseline: Baseline, name: str) -> None:
+def check_name(name: str) -> None:
+    """Raises InvalidRequest for what no stream can be called."""
     if not NAME.fullmatch(name):
         raise InvalidRequest("A stream's name has 1 to 64 letters, digits, blanks or any of _.:+-")
+
+
+def _create(session: Session, baseline: Baseline, name: str) -> None:
+    check_name(name)
     kept = select(Baseline.map_id).where(Baseline.id == baseline.id)
     map_id = session.scalar(kept.with_for_update(read=True, key_share=True))
     if map_id is None:

@@ -149,13 +149,14 @@ def password_form(has_password: bool, email: str) -> list[Any]:
     intro = [] if has_password else [html.P("No password is set: set one to sign in with it.")]
     return [
         *intro,
-        dbc.Input(
-            type="text",
-            value=email,
-            autocomplete="username",
-            readonly=True,
-            tabindex="-1",
-            class_name="sr-only",
+        html.Label(
+            [
+                "Whose password this is",
+                dbc.Input(
+                    type="text", value=email, autocomplete="username", readonly=True, tabindex="-1"
+                ),
+            ],
+            className="sr-only",
         ),
         current,
         _password("New password", Ids.NEW, "new-password", hint),

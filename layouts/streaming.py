@@ -7,7 +7,7 @@ import enum
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 
-from layouts import point, replay, trend
+from layouts import kiosk, point, replay, trend, viewing
 from layouts.components import button, fact, field
 from layouts.figures import POINT_SIZE, config, nothing
 
@@ -94,6 +94,8 @@ def page() -> html.Div:
             _view_settings(),
             replay.section(),
             _reset_dialog(),
+            viewing.section(),
+            kiosk.section(),
         ],
         className="streaming",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 from collections.abc import Callable, Iterator
@@ -12,7 +13,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import Table, text
 from sqlalchemy.engine import Engine
 
-from dinsight import accounts, monitor_files
+from api import display_door
+from dinsight import accounts, displays, monitor_files
 from dinsight.accounts import Identity
 from dinsight.baselines import File
 from dinsight.ingest import Incoming, ingest
@@ -25,10 +27,12 @@ from tests.test_callbacks import Browser
 
 POINTS = 40
 NIGHT = "night shift"
-SECRETS = ("ada@example.com", "Pump of Ada", "gateway of Ada", "note of Ada")
+SECRETS = ("ada@example.com", "Pump of Ada", "gateway of Ada", "note of Ada", "wall of Ada")
 MISSING = 910_009  # no object has this number
-FILE = 1  # the monitor file of Ada's
-STARTS = {"baselines": 710_001, "users": 720_001, "api_keys": 730_001}  # told apart in answers
+STARTS = {  # told apart in answers
+    **{"baselines": 710_001, "users": 720_001, "api_keys": 730_001},
+    **{"displays": 740_001, "monitor_files": 750_001},
+}
 
 Json = dict[str, Any]
 
@@ -41,6 +45,8 @@ class Ids:
     unfitted: int
     key: int
     user: int
+    display: int
+    file: int = MISSING
 
     def of(self, argument: str) -> list[int]:
         """The objects that an argument of a route can name; KeyError for one that is not known."""
@@ -48,10 +54,12 @@ class Ids:
             "baseline_id": [self.baseline, self.unfitted],
             "key_id": [self.key],
             "user_id": [self.user],
+            "display_id": [self.display],
+            "file_id": [self.file],
         }[argument]
 
 
-NONE = Ids(MISSING, MISSING, MISSING, MISSING)
+NONE = Ids(MISSING, MISSING, MISSING, MISSING, MISSING)
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,7 @@ class World:
     boss: Identity
     hers: Ids
     eves_baseline: int
+    wall: str  # the token of Ada's display, which looks at `hers.baseline`
 
     def credentials(self, who: Identity) -> list[Credential]:
         """Everything that a user can sign in with: token, API key, and cookie with CSRF header."""
@@ -95,6 +104,13 @@ class World:
     def browser(self, who: Identity) -> Browser:
         browser = Browser(self._fresh())
         assert browser.sign_in(who.email).status_code == 303
+        return browser
+
+    def screen(self) -> Browser:
+        """A wall screen that opened the link of Ada's display, as often as it did before."""
+        browser = Browser(self._fresh())
+        browser.client.set_cookie(display_door.COOKIE, self.wall)
+        assert browser.client.get("/dashboard/streaming").status_code == 200
         return browser
 
     def rows_of(self, who: Identity) -> list[str]:
@@ -120,7 +136,8 @@ def make_world(services: Services, client: FlaskClient, make_baseline: Callable[
         kept = session.get_one(Baseline, unfitted)
         kept.status, kept.map_id = "processing", None
         row, _ = accounts.make_key(session, ada.id, "gateway of Ada")
-        hers = Ids(fitted, unfitted, row.id, ada.id)
+        wall, token = displays.make(session, ada, fitted, name="wall of Ada", stream=NIGHT)
+        hers = Ids(fitted, unfitted, row.id, ada.id, wall.id)
         for stream in ("default", NIGHT):
             incoming = Incoming(
                 csv(healthy(POINTS), metadata=notes), "batch.csv", stream, key="a key of Ada"
@@ -128,8 +145,9 @@ def make_world(services: Services, client: FlaskClient, make_baseline: Callable[
             ingest(session, ada, fitted, incoming, limits=services.limits, now=services.now())
         file = File("note of Ada.csv", io.BytesIO(csv(healthy(POINTS))))
         kept = monitor_files.keep(session, ada, fitted, file, services.monitor_files)
-        assert kept.id == FILE
-    return World(services, client, ada, eve, boss, hers, make_baseline(eve, "Pump of Eve"))
+        hers = dataclasses.replace(hers, file=kept.id)
+    eves = make_baseline(eve, "Pump of Eve")
+    return World(services, client, ada, eve, boss, hers, eves, token)
 
 
 def batch() -> Json:

@@ -211,6 +211,12 @@ def manage(api: Checked, number: int, other: int) -> None:
     api("GET", f"/dinsight/{number}/report")
     api("PATCH", f"/dinsight/{number}", json={"name": "Pump 8"})
     api("POST", f"/dinsight/{other}/refit", json={"map": "distance"})
+    screens = f"/dinsight/{number}/displays"
+    wall = api("POST", screens, json={"name": "hall 3"}).json["data"]["id"]
+    assert api("POST", screens, json={"name": ""}).status_code in {400, 422}
+    api("GET", screens)
+    api("DELETE", f"{screens}/{wall}")
+    assert api("DELETE", f"{screens}/{wall}").status_code == 404
     api("GET", "/dinsight")
     api("GET", f"/dinsight/{number}")
     api("DELETE", f"{stream}/reset")

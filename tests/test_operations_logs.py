@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Session
 
-from dinsight import accounts, logs
+from dinsight import accounts, displays, logs
 from dinsight.accounts import Identity
 from dinsight.services import Services
 from dinsight.settings import Settings
@@ -245,3 +245,26 @@ def test_no_secret_is_in_the_log_whatever_goes_wrong(
         *(data["access_token"], data["refresh_token"], "as a parameter"),
     }
     assert {secret for secret in secrets if secret in text} == set()
+
+
+def test_a_displays_token_reaches_no_line_and_its_requests_are_nobodys(
+    captured: Callable[..., io.StringIO],
+    services: Services,
+    client: FlaskClient,
+    user: Identity,
+    baseline_id: int,
+) -> None:
+    with services.sessions.begin() as session:
+        _, token = displays.make(session, user, baseline_id, name="hall 3", stream="default")
+    log = captured(log_format="json", log_level="debug")
+    wall = client.get(f"/display?token={token}").location
+    client.get(wall)
+    client.post("/_dash-update-component", json={"output": "live-acted.data"})
+    lines = [line for line in of_access(log) if line["path"] != "/favicon.ico"]
+    assert [(line["path"], line["status"], line.get("user_id")) for line in lines] == [
+        ("/display", 303, None),
+        ("/dashboard/streaming", 200, None),
+        ("/_dash-update-component", 403, None),
+    ]
+    assert token not in log.getvalue()
+    assert logs.redact(f"{token} went wrong") == "… went wrong"

@@ -6,6 +6,7 @@ that a new one fails here until it is said how to call it: `ROUTES` and `CALLBAC
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import io
 import itertools
@@ -23,8 +24,9 @@ from sqlalchemy import select
 
 from dinsight import passwords
 from dinsight.accounts import Identity
-from dinsight.models import Audit, Baseline, User
+from dinsight.models import Audit, Baseline, Stream, User
 from dinsight.services import Services
+from layouts.displays import REVOKE
 from simulator.options import StreamOptions
 from simulator.run import World as SimulatorWorld
 from simulator.run import run
@@ -32,7 +34,6 @@ from tests import browser as kit
 from tests.browser import LiveServer
 from tests.factories import BASELINE, PASSWORD, csv, healthy
 from tests.ownership_kit import (
-    FILE,
     MISSING,
     NIGHT,
     NONE,
@@ -55,6 +56,7 @@ from tests.test_api_auth import bearer, login
 API = "/api/v1"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 BASELINE_ID, KEY_ID, USER_ID = "<int:baseline_id>", "<int:key_id>", "<int:user_id>"
+DISPLAYS = f"/dinsight/{BASELINE_ID}/displays"
 
 
 def csv_file(content: bytes, name: str) -> tuple[io.BytesIO, str]:
@@ -83,6 +85,9 @@ ROUTES: dict[str, Callable[[], Json]] = {
     f"PATCH /dinsight/{BASELINE_ID}": body(name="Taken over"),
     f"POST /dinsight/{BASELINE_ID}/refit": body(map="mspc"),
     f"GET /dinsight/{BASELINE_ID}/report": nothing,
+    f"GET {DISPLAYS}": nothing,
+    f"POST {DISPLAYS}": body(name="another wall"),
+    f"DELETE {DISPLAYS}/<int:display_id>": nothing,
     f"POST /monitor/{BASELINE_ID}": batch,
     f"GET /monitor/{BASELINE_ID}": nothing,
     f"GET /monitor/{BASELINE_ID}/coordinates": nothing,
@@ -122,7 +127,6 @@ OPEN: dict[str, Callable[[], Json]] = {
     "GET /docs": nothing,
     "GET /docs/<name>": nothing,
 }
-INNER = {"seq": 1, "file_id": FILE}  # of objects that are reached through another
 BODY_IDS = {
     *("baseline_dataset_id", "comparison_dataset_id"),  # of POST /anomaly/detect
     "stored",  # a monitor file, of POST /streaming/{id}/replay
@@ -153,18 +157,22 @@ def live_routes(client: FlaskClient) -> set[str]:
 
 @dataclass(frozen=True)
 class Call:
-    """A method on a path that names an object, and the same for one that does not exist."""
+    """A method on a path that names an object, and the same for one that does not exist.
+
+    What else the path names is of the same person: `others`.
+    """
 
     method: str
     rule: str
+    name: str
     number: int
     stream: str | None
+    others: Ids
 
     def __call__(self, send: Credential, number: int) -> Any:
-        (name,) = set(arguments(self.rule)) - set(INNER)
         more = ROUTES.get(f"{self.method} {self.rule}", nothing)()
         query = {"stream": self.stream} if self.stream else {}
-        path = API + fill(self.rule, **INNER, **{name: number})
+        path = API + fill(self.rule, **numbers_for(self.rule, self.others) | {self.name: number})
         return send(self.method, path, query_string=query, **more)
 
     @property
@@ -175,10 +183,15 @@ class Call:
 def calls(hers: Ids) -> Iterator[Call]:
     """Every method on every route that names an object, for every object that it can name."""
     for rule in sorted({route.split(" ", 1)[1] for route in ROUTES}):
-        for name in set(arguments(rule)) - set(INNER):
+        for name in set(arguments(rule)) - {"seq"}:
             streams = (None, NIGHT) if name == "baseline_id" else (None,)
             for method, number, stream in itertools.product(METHODS, hers.of(name), streams):
-                yield Call(method, rule, number, stream)
+                yield Call(method, rule, name, number, stream, hers)
+
+
+def numbers_for(rule: str, ids: Ids) -> dict[str, int]:
+    """Somebody's objects for every argument of a rule."""
+    return {name: 1 if name == "seq" else ids.of(name)[0] for name in arguments(rule)}
 
 
 # ---- the routes ----
@@ -269,7 +282,7 @@ def test_a_body_that_names_anothers_baseline_is_404(world: World) -> None:
 def test_a_body_that_names_anothers_monitor_file_is_404(world: World) -> None:
     (eve, *_) = world.credentials(world.eve)
     before = world.rows_of(world.ada)
-    for number in (FILE, MISSING):
+    for number in (world.hers.file, MISSING):
         path = f"{API}/streaming/{world.eves_baseline}/replay"
         answer = eve("POST", path, json={"stored": number})
         assert (answer.status_code, answer.json["error"]["code"]) == (404, "MONITOR_FILE_NOT_FOUND")
@@ -283,10 +296,14 @@ def test_an_administrator_reaches_everything(world: World) -> None:
         for call in calls(world.hers)
         if call.exists and call.number != world.hers.unfitted and call.stream is None
     ]
-    reachable.sort(key=lambda call: (call.method == "DELETE", call.rule.startswith("/dinsight")))
-    statuses = {
-        f"{call.method} {call.rule}": call(boss, call.number).status_code for call in reachable
-    }
+    whole = f"DELETE /dinsight/{BASELINE_ID}"  # takes the rest along
+    reachable.sort(
+        key=lambda call: (call.method == "DELETE", f"{call.method} {call.rule}" == whole)
+    )
+    statuses: dict[str, int] = {}
+    for call in reachable:  # once: what is deleted cannot be deleted again
+        if f"{call.method} {call.rule}" not in statuses:
+            statuses[f"{call.method} {call.rule}"] = call(boss, call.number).status_code
     refused = {route: status for route, status in statuses.items() if status not in {200, 201, 202}}
     assert refused == {}
     assert len(statuses) == sum(bool(arguments(route)) for route in ROUTES)
@@ -390,7 +407,13 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
             *("live-start", "live-pause", "live-resume", "live-stop", "live-reset-confirm"),
         )
     ],
+    "displays-list.children": lambda ids: [
+        typed(button, **{"displays-name.value": "a wall", "live-view.data": ask(ids)})
+        for button in ("displays-open", "displays-make", named(display=ids.display, type=REVOKE))
+    ],
 }
+# Those that a wall screen may call: they read what `page_user` may see.
+FOR_DISPLAYS = {"main.children", "live-baseline.options", "live-feed.data", "live-contour.data"}
 
 
 def first_output(entry: Json) -> str:
@@ -446,7 +469,7 @@ def test_a_callback_that_names_anothers_object_finds_none_and_changes_nothing(
     browser = world.browser(world.eve)
     headers = {"X-CSRF-TOKEN": browser.cookie("csrf_access_token")}
     before = world.rows_of(world.ada)
-    numbers = (world.hers.baseline, world.hers.unfitted, world.hers.key, world.hers.user)
+    numbers = dataclasses.astuple(world.hers)
     made = list(
         zip(presses(browser.client, world.hers), presses(browser.client, NONE), strict=True)
     )
@@ -468,7 +491,7 @@ def test_the_same_callbacks_do_reach_it_for_an_administrator(world: World) -> No
     world.browser(world.ada)  # so that there is something to read of her
     browser = world.browser(world.boss)
     headers = {"X-CSRF-TOKEN": browser.cookie("csrf_access_token")}
-    numbers = (world.hers.baseline, world.hers.unfitted, world.hers.key, world.hers.user)
+    numbers = dataclasses.astuple(world.hers)
     for (entry, hers), (_, nobodys) in list(
         zip(presses(browser.client, world.hers), presses(browser.client, NONE), strict=True)
     ):
@@ -477,6 +500,89 @@ def test_the_same_callbacks_do_reach_it_for_an_administrator(world: World) -> No
             none = press(browser.client, entry, nobodys, headers)
             assert answer.status_code == 200, hers
             assert told(answer, *numbers) != told(none, MISSING), hers
+
+
+# ---- displays ----
+
+
+def test_a_display_reaches_nothing_by_the_api(world: World) -> None:
+    screen = world.screen()
+    before = world.rows_of(world.ada)
+    for route, make in ROUTES.items():
+        method, rule = route.split(" ", 1)
+        path = API + fill(rule, **numbers_for(rule, world.hers))
+        for headers in ({}, bearer(world.wall)):
+            more = make()
+            more["headers"] = more.get("headers", {}) | headers
+            answer = screen.client.open(path, method=method, **more)
+            assert (answer.status_code, answer.json["error"]["code"]) == (
+                *(401, "NOT_SIGNED_IN"),
+            ), route
+    assert world.rows_of(world.ada) == before
+
+
+def test_a_display_opens_one_page_and_no_other(world: World) -> None:
+    screen = world.screen()
+    for path in PAGES:
+        answer = screen.client.get(path)
+        assert (answer.status_code == 200) == (path == "/dashboard/streaming"), path
+        assert screen.client.post(path).status_code != 200
+    (entry,) = (e for e in server_callbacks(screen.client) if first_output(e) == "main.children")
+    for path in PAGES[2:]:
+        answer = press(screen.client, entry, Press("url.pathname", {"url.pathname": path}), {})
+        assert "There is no such page" in answer.text
+        assert not any(secret in answer.text for secret in SECRETS[:3]), path
+
+
+def test_a_display_calls_what_reads_and_is_refused_the_rest(world: World) -> None:
+    screen = world.screen()
+    before = world.rows_of(world.ada)
+    for entry, pressed in list(presses(screen.client, world.hers)):
+        answer = press(screen.client, entry, pressed, {})
+        if first_output(entry) in FOR_DISPLAYS:
+            assert answer.status_code == 200, pressed
+        else:
+            assert answer.status_code == 403, pressed
+            assert answer.json["error"]["code"] == "DISPLAYS_ONLY_LOOK"
+        assert world.rows_of(world.ada) == before, pressed
+
+
+def test_a_display_sees_no_other_baseline(world: World) -> None:
+    """Not even another one of whoever made it: as if there were none."""
+    screen = world.screen()
+    others = Ids(world.hers.unfitted, world.eves_baseline, MISSING, MISSING, MISSING)
+    read = 0
+    for (entry, theirs), (_, nobodys) in list(
+        zip(presses(screen.client, others), presses(screen.client, NONE), strict=True)
+    ):
+        if first_output(entry) in FOR_DISPLAYS and theirs != nobodys:
+            answer = press(screen.client, entry, theirs, {})
+            none = press(screen.client, entry, nobodys, {})
+            numbers = dataclasses.astuple(others)
+            assert told(answer, *numbers) == told(none, MISSING), theirs
+            read += 1
+    assert read >= 6
+    assert screen.feed(ask(world.hers))["n"] == POINTS
+    assert screen.feed(ask(world.hers, baseline_id=world.hers.unfitted))["kind"] == "refused"
+    with world.services.sessions() as session:
+        assert not session.scalars(select(Audit.id).where(Audit.action == "denied")).all()
+
+
+def test_what_is_called_cannot_be_named_falsely(world: World) -> None:
+    """Dash goes by `output` alone, and so does the door: no other field lets a display in."""
+    screen = world.screen()
+    (entry,) = (e for e in server_callbacks(screen.client) if first_output(e) == "live-acted.data")
+    stop = typed("live-stop", **{"live-view.data": ask(world.hers)})
+    for name in ("live-acted.data...live-feed.data", "live-feed.data@x", "..live-acted.data.."):
+        answer = press(screen.client, {**entry, "output": name}, stop, {})
+        assert (answer.status_code, answer.json["error"]["code"]) == (403, "DISPLAYS_ONLY_LOOK")
+    for body_ in ({"output": ["live-feed.data"]}, {}, ["live-feed.data"], None):
+        answer = screen.client.post("/_dash-update-component", json=body_)
+        assert answer.status_code == 403, body_
+    assert press(screen.client, entry, stop, {}).status_code == 403
+    with world.services.sessions() as session:
+        states = session.scalars(select(Stream.state)).all()
+    assert "stopped" not in states
 
 
 # ---- keys, cookies, tokens, bodies ----
@@ -505,17 +611,16 @@ def test_a_cookie_without_its_csrf_header_changes_nothing(world: World) -> None:
         method, rule = route.split(" ", 1)
         if method == "GET":
             continue
-        for name in (set(arguments(rule)) - set(INNER)) or {""}:
-            path = fill(rule, **INNER, **{name: world.hers.of(name)[0]}) if name else rule
-            for forged in ({}, {"X-CSRF-TOKEN": "guessed"}):
-                more = make()
-                more["headers"] = more.get("headers", {}) | forged
-                answer = browser.client.open(API + path, method=method, **more)
-                assert (answer.status_code, answer.json["error"]["code"]) == (
-                    *(401, "NOT_SIGNED_IN"),
-                ), route
-                assert world.rows_of(world.ada) == before, route
-                tried += 1
+        path = fill(rule, **numbers_for(rule, world.hers))
+        for forged in ({}, {"X-CSRF-TOKEN": "guessed"}):
+            more = make()
+            more["headers"] = more.get("headers", {}) | forged
+            answer = browser.client.open(API + path, method=method, **more)
+            assert (answer.status_code, answer.json["error"]["code"]) == (
+                *(401, "NOT_SIGNED_IN"),
+            ), route
+            assert world.rows_of(world.ada) == before, route
+            tried += 1
     assert tried == 2 * sum(not route.startswith("GET") for route in ROUTES)
     for entry, pressed in list(presses(browser.client, world.hers)):
         assert press(browser.client, entry, pressed, {}).status_code == 401
@@ -530,9 +635,7 @@ def test_a_role_or_an_owner_in_a_body_has_no_effect(world: World) -> None:
         if method in {"GET", "DELETE"}:
             continue
         login_again = world.credentials(world.ada)[0]
-        path = fill(
-            rule, **INNER, **{n: world.hers.of(n)[0] for n in set(arguments(rule)) - set(INNER)}
-        )
+        path = fill(rule, **numbers_for(rule, world.hers))
         sneaked = {
             **{"role": "admin", "is_admin": True, "id": world.hers.user, "sub": str(world.eve.id)},
             **{"owner_id": world.eve.id, "user_id": world.eve.id, "disabled_at": None},
@@ -576,8 +679,7 @@ def test_a_token_that_is_none_opens_nothing(world: World, kind: str) -> None:
     before = world.rows_of(world.ada)
     for route, make in ROUTES.items():
         method, rule = route.split(" ", 1)
-        values = {n: world.hers.of(n)[0] for n in set(arguments(rule)) - set(INNER)}
-        answer = forged(method, API + fill(rule, **INNER, **values), **make())
+        answer = forged(method, API + fill(rule, **numbers_for(rule, world.hers)), **make())
         assert (answer.status_code, answer.json["error"]["code"]) == (401, "NOT_SIGNED_IN"), route
     assert world.rows_of(world.ada) == before
 
