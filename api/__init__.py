@@ -23,6 +23,7 @@ from api import (
     errors,
     health,
     limits,
+    live,
     metrics,
     monitor,
     security,
@@ -62,6 +63,7 @@ def register(server: Flask, services: Services) -> None:
     for resource in (auth, users, audit, baselines, monitor, streaming, anomaly):
         prefix = PREFIX + (resource.blueprint.url_prefix or "")
         api.register_blueprint(resource.blueprint, url_prefix=prefix)
+    live.register(server, PREFIX)
     server.register_blueprint(docs.blueprint, url_prefix=f"{PREFIX}/docs")
     server.register_blueprint(health.blueprint)
     for rule in ("/api/", "/api/<path:_>"):
