@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -35,11 +36,11 @@ class World:
         with self.services.sessions.begin() as session:
             return function(session, self.who, self.baseline_id, "default", *args, **more)
 
-    def send(self, rows: Any = 1) -> None:
+    def send(self, rows: Any = 1, at: dt.timedelta = dt.timedelta(0)) -> None:
         values = healthy(rows) if isinstance(rows, int) else rows
         incoming = Incoming(csv(values), "batch.csv")
         with self.services.sessions.begin() as session:
-            limits, now = self.services.limits, self.services.now()
+            limits, now = self.services.limits, self.services.now() + at
             ingest(session, self.who, self.baseline_id, incoming, limits=limits, now=now)
 
     def poll(self, after: Cursor | None) -> Json:
@@ -202,6 +203,22 @@ def test_a_reset_and_a_pause_are_told_and_a_new_epoch_begins(world: World) -> No
         await asyncio.to_thread(world.send, 2)
         await reader.until(2)
         assert (reader.epoch, reader.seqs) == (2, [1, 2])
+
+    world.watched(story)
+
+
+def test_order_is_seq_whatever_the_clock_says(world: World) -> None:
+    hour = dt.timedelta(hours=1)
+
+    async def story(made: Fanout) -> None:
+        reader = Reader(made, world)
+        await reader.next()
+        for step, at in enumerate((0 * hour, hour, -hour, 0 * hour), 1):
+            await asyncio.to_thread(world.send, 2, at)
+            await reader.until(2 * step)
+            assert reader.status["age"] >= 0
+        assert reader.seqs == list(range(1, 9))
+        assert rounded(reader.status) == rounded(world.poll(None)["status"])
 
     world.watched(story)
 
