@@ -24,6 +24,7 @@ from api import (
     errors,
     health,
     limits,
+    live,
     machines,
     metrics,
     monitor,
@@ -69,6 +70,7 @@ def register(server: Flask, services: Services) -> None:
     for resource in resources:
         prefix = PREFIX + (resource.blueprint.url_prefix or "")
         api.register_blueprint(resource.blueprint, url_prefix=prefix)
+    live.register(server, PREFIX)
     server.register_blueprint(docs.blueprint, url_prefix=f"{PREFIX}/docs")
     server.register_blueprint(health.blueprint)
     for rule in ("/api/", "/api/<path:_>"):

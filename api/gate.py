@@ -20,6 +20,8 @@ from werkzeug.exceptions import (
     ServiceUnavailable,
 )
 
+from api.live import OFFERED
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -39,10 +41,12 @@ class Gate:
 
     A body gets its thread once it is here, so that slow senders hold none. One that is too large to
     wait for gets it at once, which may refuse it unread; such hold half of the threads at most.
+    Sockets go to `sockets`, another ASGI application, if there is one.
     """
 
-    def __init__(self, app: WSGIApplication, threads: int) -> None:
+    def __init__(self, app: WSGIApplication, threads: int, sockets: Any = None) -> None:
         self._app = app
+        self._sockets = sockets
         self._threads: Any = WSGIMiddleware(cast(Any, self._run), workers=threads)
         self._long = asyncio.Semaphore(max(1, threads // 2))
         self._ahead = 0
@@ -54,6 +58,9 @@ class Gate:
             incoming.hurry(asyncio.get_running_loop().time() + seconds)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket" and self._sockets is not None:
+            await self._sockets(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._threads(scope, receive, send)
             return
@@ -84,6 +91,7 @@ class Gate:
 
     def _run(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
         scope = environ["asgi.scope"]
+        environ[OFFERED] = self._sockets is not None
         if "CONTENT_LENGTH" not in environ and "HTTP_TRANSFER_ENCODING" in environ:
             environ["wsgi.input_terminated"] = True  # chunked: it ends where the chunks end
         incoming: _Incoming = scope[INCOMING]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -119,6 +120,12 @@ class Caller:
     key: str = ""
     user_id: int = 0
     sid: str = ""
+    until: float = math.inf  # seconds since 1970: when the token ends
+
+    def require_time(self, now: dt.datetime) -> None:
+        """Raises NotSignedIn for a token that has ended."""
+        if self.until + LEEWAY.total_seconds() <= now.timestamp():
+            raise NotSignedIn()
 
     def identify(self, session: Session) -> Identity:
         """Who that is; raises NotSignedIn."""
@@ -151,7 +158,7 @@ def caller(locations: Sequence[str] = DOORS, *, refresh: bool = False) -> Caller
     subject, sid = str(claims.get("sub", "")), claims.get("sid")
     if not (subject.isdecimal() and isinstance(sid, str)):
         raise NotSignedIn()
-    return Caller(user_id=int(subject), sid=sid)
+    return Caller(user_id=int(subject), sid=sid, until=claims["exp"])
 
 
 def _claims(token: str, *, refresh: bool) -> dict[str, Any]:

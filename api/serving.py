@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from api.access import hide_repeated
 from api.gate import Gate
+from api.sockets import MOST_BYTES, PING_SECONDS, PONG_SECONDS, Sockets, Wire
 from dinsight.errors import DinsightError
 from dinsight.settings import Settings
 
@@ -66,12 +67,25 @@ def serve(
     threadpool_limits(1, user_api="blas")
     # Beside a busy thread an answer took 21 ms with the default of 5 ms, 2.6 ms with this.
     sys.setswitchinterval(SWITCH_SECONDS)
-    gate = Gate(server, settings.threads)
+    web = make(server, settings)
+    logging.getLogger("uvicorn.error").addFilter(hide_repeated)
+    with _watching(web, on_ready):
+        web.run(sockets=[listener])
+
+
+def make(server: Flask, settings: Settings) -> Web:
+    """The server of this application, which is given its listening socket when it is run."""
+    sockets = Sockets(server, settings.sockets) if settings.sockets else None
+    gate = Gate(server, settings.threads, sockets)
     config = uvicorn.Config(
         gate,
         interface="asgi3",
         lifespan="off",
-        ws="none",
+        ws=Wire if sockets else "none",
+        ws_max_size=MOST_BYTES,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PONG_SECONDS,
+        ws_per_message_deflate=False,
         log_config=None,  # its records go where ours go
         log_level="warning",
         access_log=False,
@@ -80,22 +94,22 @@ def serve(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
-    web = _Web(config, gate)
-    logging.getLogger("uvicorn.error").addFilter(hide_repeated)
-    with _watching(web, on_ready):
-        web.run(sockets=[listener])
+    return Web(config, gate, sockets)
 
 
-class _Web(uvicorn.Server):
+class Web(uvicorn.Server):
     """Lets what is under way end before it is cut off."""
 
-    def __init__(self, config: uvicorn.Config, gate: Gate) -> None:
+    def __init__(self, config: uvicorn.Config, gate: Gate, live: Sockets | None) -> None:
         super().__init__(config)
         self._gate = gate
+        self._live = live
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._gate.hurry(BODY_SECONDS)
         await super().shutdown(sockets)
+        if self._live is not None:
+            await self._live.stop()
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 /* The live streaming page: one question at a time out, one reducer for every answer.
 
    want (what the address asks for) -> view (what the server opened) -> ask -> feed -> drawn.
+   With a socket open (live_socket.js) what is pushed is an answer like any other.
    The cursor lives here and moves only when points are drawn, so nothing is missed or drawn twice:
    not when an answer is lost, not when the server was away, not when a tab has slept.
 
@@ -33,6 +34,7 @@
       waiting: null, // an answer that the plot is not ready for
       status: null,
       seenAt: null, // when the last good answer came
+      pushedAt: null, // when the last one that was pushed came
       failures: 0, // tries in a row that the server did not answer
       retryAt: null,
       contourAt: -Infinity,
@@ -70,7 +72,7 @@
   /** The Interval's tick and the refresh button: ask, unless a question is under way. */
   function pump() {
     const manual = triggered() === "live-refresh.n_clicks";
-    const due = manual || (choices.auto && live.retryAt === null);
+    const due = manual || (choices.auto && live.retryAt === null && !dinsight.socket.hears());
     if (!due || !mayAsk()) return skip();
     live.asked = now();
     return question();
@@ -88,10 +90,13 @@
     if (!answer || !live.view) return;
     if ("failed" in answer) return failed();
     if (answer.key !== live.view.key) return; // to a question about what was shown before
+    const late = !answer.pushed && live.pushedAt !== null && live.pushedAt >= live.asked;
     live.failures = 0;
     live.retryAt = null;
-    live.asked = null;
     live.seenAt = now();
+    if (answer.pushed) live.pushedAt = now();
+    else live.asked = null;
+    if (late && answer.kind === "ready") return paint(); // what was pushed since is newer
     if (answer.kind !== live.view.kind) return open();
     if (answer.kind === "ready" && answer.status.map_id !== live.view.map_id) return open();
     if (answer.kind === "ready") take(answer);
@@ -266,6 +271,7 @@
     }
     if (choices.auto && !before.auto) askNow();
     dinsight.browser.nameSlider();
+    dinsight.socket.review();
     paint();
     return choices.interval * 1000;
   }
@@ -320,7 +326,7 @@
     if (!document.hidden && choices.auto) askNow();
   });
 
-  dinsight.live = { state: () => live, choices, hold };
+  dinsight.live = { state: () => live, choices, ask: askNow, reduce, hold };
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.live = {
     want, opened, chosen, pump, reduce, contour, settings, acted, hold,

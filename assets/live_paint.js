@@ -51,7 +51,8 @@
     const { status } = live;
     const { auto } = live.choices;
     let badge = dinsight.words.badge({
-      held: live.held, status, retryIn, age: age(live), auto, seen: seen(live), push: false,
+      held: live.held, status, retryIn, age: age(live), auto, seen: seen(live),
+      push: dinsight.socket.open(),
     });
     const kind = live.view && live.view.kind;
     if (retryIn === null && kind in KINDS) badge = { text: KINDS[kind], kind: "wait" };

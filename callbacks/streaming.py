@@ -10,7 +10,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State
 from flask import request
 from sqlalchemy.orm import Session
 
-from api import display_door
+from api import display_door, live
 from api.security import page_user
 from dinsight import audit_log, baselines, contours, feed, streams
 from dinsight.accounts import Identity
@@ -51,18 +51,20 @@ class Want:
     key: str
     screen: Screen
     base_url: str
+    push: bool = False  # whether the server can push
 
     @classmethod
-    def parse(cls, data: dict[str, Any], base_url: str) -> Want:
+    def parse(cls, data: dict[str, Any], base_url: str, *, push: bool = False) -> Want:
         screen = Screen(
             gl=bool(data.get("gl")), touch=bool(data.get("touch")), theme=str(data.get("theme"))
         )
-        return cls(str(data.get("search") or ""), str(data.get("n", "")), screen, base_url)
+        return cls(str(data.get("search") or ""), str(data.get("n", "")), screen, base_url, push)
 
 
 def register(app: Dash, services: Services) -> None:
     def open_(want: dict[str, Any] | None) -> list[Any]:
-        return opened(services, page_user(), Want.parse(want or {}, request.host_url))
+        wanted = Want.parse(want or {}, request.host_url, push=live.offered())
+        return opened(services, page_user(), wanted)
 
     display_door.admit(app.server, f"{Ids.BASELINE}.options")
     app.clientside_callback(
@@ -124,6 +126,7 @@ def opened(services: Services, who: Identity, want: Want) -> list[Any]:
                 "map_id": shown.map_id,
                 "name": chosen.name if chosen else "",
                 "cap": want.screen.cap,
+                "push": want.push,
                 "baseline_points": chosen.rows if chosen else 0,
                 "themes": figures.theme_changes(),
             },

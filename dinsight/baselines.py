@@ -11,7 +11,7 @@ import numpy as np
 from sqlalchemy import Boolean, ColumnElement, Integer, bindparam, delete, select, true, update
 from sqlalchemy.orm import Session
 
-from dinsight import maps, readings
+from dinsight import maps, news, readings
 from dinsight.accounts import Identity, audit
 from dinsight.copying import copy_rows, integer
 from dinsight.errors import (
@@ -227,7 +227,8 @@ def remove(session: Session, who: Identity, baseline_id: int) -> None:
     if session.scalar(held.with_for_update()) is None:
         raise BaselineNotFound()  # somebody else was faster
     stream = select(Stream.id).where(Stream.baseline_id == baseline_id).order_by(Stream.id)
-    session.execute(stream.with_for_update())
+    for stream_id in session.scalars(stream.with_for_update()):
+        news.changed(session, stream_id)
     audit(session, "baseline.delete", user_id=who.id, subject=str(baseline_id), name=baseline.name)
     session.execute(delete(Baseline).where(Baseline.id == baseline.id, visible(who)))
 

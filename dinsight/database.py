@@ -119,6 +119,14 @@ def _refuse_if_closed(connection: Any, *_: object) -> None:
         raise DisconnectionError()
 
 
+def outside_of_pool(engine: Engine) -> Any:
+    """A psycopg2 connection like those of the pool, but whoever asks for it keeps and closes it."""
+    pooled = engine.raw_connection()
+    connection = pooled.driver_connection
+    pooled.detach()
+    return connection
+
+
 def migrate(engine: Engine) -> None:
     """Bring the schema up to date; several instances that start at once take turns."""
     try:

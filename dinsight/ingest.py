@@ -20,7 +20,7 @@ import numpy as np
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from dinsight import baselines, copying, readings, sensitivity
+from dinsight import baselines, copying, news, readings, sensitivity
 from dinsight.accounts import Identity
 from dinsight.errors import BaselineNotFound, EpochChanged, InvalidRequest, KeyReused, MapOutdated
 from dinsight.maps import Map, Placement
@@ -295,6 +295,7 @@ def _store(
         levels=levels,
         now=now,
     )
+    news.changed(session, stream_id)
     return answer
 
 

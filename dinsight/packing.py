@@ -10,7 +10,12 @@ import numpy as np
 
 from dinsight.density import Grid
 from dinsight.feed import Delta
+from dinsight.ingest import CONTROL
+from dinsight.models import Json
+from dinsight.streams import level_word
 from dinsight.version import version
+
+HEAD = ("epoch", "first", "n", "reset", "status")  # of a packed delta; the rest is of its points
 
 
 def pack(delta: Delta, now: dt.datetime) -> dict[str, Any]:
@@ -33,10 +38,51 @@ def pack(delta: Delta, now: dt.datetime) -> dict[str, Any]:
     }
 
 
+def push(message: Json, known: Json | None) -> Json:
+    """A packed delta for somebody who was told the packed status `known` with the point before.
+
+    `seq` is that of the first point. Of the status it holds what cannot be told from `known` and
+    the points, and always `age`; all of it where nothing is known. A message without points says
+    in `control` what the stream asks of its sender, and the epoch that it is in now.
+    """
+    rest = {name: value for name, value in message.items() if name not in HEAD}
+    head = {"epoch": message["epoch"], "seq": message["first"], "n": message["n"]}
+    status = message["status"]
+    if known is not None:
+        expected = foretold(known, message)
+        status = {name: status[name] for name in status if not _same(expected, status, name)}
+    if message["n"]:
+        return {**head, **rest, "status": status}
+    return {"control": CONTROL.get(message["status"]["status"], "run"), **head, "status": status}
+
+
+def foretold(known: Json, message: Json) -> Json:
+    """The status that a reader who knows `known` makes out from the points of a packed delta."""
+    seq = message["first"] + message["n"] - 1
+    told = {"epoch": message["epoch"], "streamed_points": seq, "last_seq": seq}
+    if message["n"]:
+        score = np.frombuffer(base64.b64decode(message["score"]), "<f4")[-1]
+        level = base64.b64decode(message["level"])[-1]
+        told |= {"score": float(score), "level": level_word(level)}
+    return known | told
+
+
+def _same(expected: Json, status: Json, name: str) -> bool:
+    """Whether a reader knows this already; numbers are known as exactly as points are."""
+    if name == "age" or name not in expected:
+        return False
+    one, other = expected[name], status[name]
+    if isinstance(one, float) and isinstance(other, float):
+        return bool(np.float32(one) == np.float32(other))
+    return bool(one == other)
+
+
 def pack_status(status: dict[str, Any], now: dt.datetime) -> dict[str, Any]:
     last = status["last_update"]
+    rate = status["rate"]
     return pack_times(status) | {
-        "age": None if last is None else max(0.0, (now - last).total_seconds()),
+        "age": None if last is None else round(max(0.0, (now - last).total_seconds()), 3),
+        "rate": rate and float(f"{rate:.4g}"),
         "version": version(),
     }
 

@@ -59,6 +59,13 @@ def _dask_address(text: str) -> str:
     return text
 
 
+def _origins(text: str) -> str:
+    found = [each.strip().rstrip("/") for each in text.split(",") if each.strip()]
+    if not all(re.fullmatch(r"https?://[^\s/]+", each) for each in found):
+        raise ValueError("addresses such as https://dinsight.example.com, with commas between them")
+    return ",".join(found)
+
+
 def _database_url(text: str) -> str:
     scheme, separator, rest = text.partition("://")
     if not separator or scheme not in {"postgresql", "postgres", "postgresql+psycopg2"}:
@@ -90,6 +97,8 @@ class Settings:
     port: int = _setting("DINSIGHT_PORT", 8080, _integer(0, 65_535))
     threads: int = _setting("DINSIGHT_THREADS", 16, _integer(2, 512))
     proxies: int = _setting("DINSIGHT_TRUSTED_PROXIES", 0, _integer(0, 10))
+    sockets: int = _setting("DINSIGHT_SOCKETS", 500, _integer(0, 100_000))
+    origins: str = _setting("DINSIGHT_ORIGINS", "", _origins)
     database_url: str = _secret_setting("DATABASE_URL", _database_url)
     secret_key: str = _secret_setting("DINSIGHT_SECRET_KEY", _long_enough)
     bootstrap_email: str = _setting("DINSIGHT_BOOTSTRAP_EMAIL", "", str)

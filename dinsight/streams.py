@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from dinsight import baselines, sensitivity
+from dinsight import baselines, news, sensitivity
 from dinsight.accounts import Identity, audit
 from dinsight.errors import (
     BaselineFailed,
@@ -147,6 +147,7 @@ def configure(
         stream.declared_total = _checked_total(wanted["total_points"])
     stream.settings = {**stream.settings, **changes}
     session.flush()
+    news.changed(session, stream.id)
     return {
         "baseline_id": baseline_id,
         "stream": stream.name,
@@ -179,6 +180,7 @@ def control(
         stream.state = state
     if state in {"stopped", "completed"}:
         end_replay(session, stream.id, f"The stream was {state}.")
+    news.changed(session, stream.id)
     return {"status": stream.state, "stream": stream.name, "epoch": stream.epoch}
 
 
@@ -247,6 +249,7 @@ def _begin_epoch(session: Session, stream: Stream, map_id: int, now: dt.datetime
     stream.level_state = {}
     stream.score = None
     session.add(Epoch(stream_id=stream.id, epoch=stream.epoch, map_id=map_id, started_at=now))
+    news.changed(session, stream.id)
 
 
 def names(session: Session, who: Identity, baseline_id: int) -> list[str]:

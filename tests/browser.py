@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import socket
@@ -18,10 +19,12 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from api import serving
 from dinsight import streams
 from dinsight.accounts import Identity
 from dinsight.ingest import Incoming, ingest
 from dinsight.services import Services
+from dinsight.settings import Settings
 from tests.factories import csv, healthy
 
 FLAGS = (
@@ -72,15 +75,33 @@ def free_port() -> int:
 
 
 class LiveServer:
-    """The application behind uvicorn, in a thread; can be stopped and started again."""
+    """The application behind uvicorn, in a thread; can be stopped and started again.
 
-    def __init__(self, app: Flask, port: int) -> None:
+    With `settings` it is the whole server, which pushes; without, plain WSGI, which pages poll.
+    """
+
+    def __init__(self, app: Flask, port: int, settings: Settings | None = None) -> None:
         self._app, self.port = app, port
+        self._settings = settings
         self.url = f"http://localhost:{port}"
         self._web: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
+        if self._settings is not None:
+            own = dataclasses.replace(self._settings, port=self.port)
+            self._web = serving.make(self._app, own)
+            self._run(self._web, sockets=[serving.bind(own)])
+        else:
+            self._web = self._plain()
+            self._run(self._web)
+        wait_until(lambda: self._web is not None and self._web.started, "the server to start")
+
+    def _run(self, web: uvicorn.Server, **more: Any) -> None:
+        self._thread = threading.Thread(target=web.run, kwargs=more, daemon=True)
+        self._thread.start()
+
+    def _plain(self) -> uvicorn.Server:
         config = uvicorn.Config(
             WSGIMiddleware(self._app, workers=8),
             host="127.0.0.1",
@@ -91,10 +112,7 @@ class LiveServer:
             log_level="error",
             timeout_graceful_shutdown=2,
         )
-        self._web = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._web.run, daemon=True)
-        self._thread.start()
-        wait_until(lambda: self._web is not None and self._web.started, "the server to start")
+        return uvicorn.Server(config)
 
     def stop(self) -> None:
         if self._web is None or self._thread is None:

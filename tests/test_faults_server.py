@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import socket
@@ -21,7 +22,8 @@ from dinsight import fitting
 from simulator.retry import Backoff
 from tests.factories import PASSWORD, csv, healthy
 from tests.fault_kit import EMAIL, Stored, System, post
-from tests.postgres_kit import eventually
+from tests.live_kit import seqs, told, watch
+from tests.postgres_kit import eventually, postmaster
 from tests.simulator_kit import play
 
 pytest_plugins = ["tests.postgres_fixtures"]
@@ -202,3 +204,17 @@ def test_the_simulator_outlasts_a_server_that_is_away_and_resumes_in_order(
     assert (played.error, played.status) == (None, 0)
     assert "sent 300 = acknowledged 300" in played.out
     assert system.stored(stream) == expected(300)
+
+
+def test_viewers_outlast_a_database_that_is_started_again(system: System) -> None:
+    """PostgreSQL is killed under an open socket: it stays open and goes on without a gap."""
+    rows = csv(healthy(2))
+    with watch(system.direct, system.baseline_id, system.headers) as viewer:
+        assert told(viewer)["n"] == 0
+        assert post(system.url, system.monitor, rows, system.headers).status_code == 200
+        assert seqs(viewer, 2) == [1, 2]
+        os.kill(postmaster(system.postgres), signal.SIGQUIT)
+        assert eventually(
+            lambda: post(system.url, system.monitor, rows, system.headers).status_code == 200, 60
+        )
+        assert seqs(viewer, 4) == [3, 4]

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from dinsight.database import Database
 from tests import server_kit
 from tests.factories import csv, healthy
+from tests.live_kit import closed, seqs, told, watch
 from tests.postgres_kit import ask as sql
 from tests.postgres_kit import eventually
 from tests.server_kit import Instance, ask, fitted_baseline, points, post, sign_in
@@ -67,6 +68,27 @@ def test_what_one_instance_takes_and_ends_the_other_knows_at_once(start: Start) 
     assert ask("POST", a, "/auth/logout", who).status_code == 200
     assert ask("GET", b, "/users/profile", who).status_code == 401
     assert post(b, number, who, 1).status_code == 401
+
+
+def test_what_one_instance_stores_the_other_pushes(start: Start) -> None:
+    (first, a), (_, b) = start("a"), start("b")
+    who = sign_in(a)
+    number = fitted_baseline(a, who)
+    made = ask("POST", a, "/auth/keys", who, json={"name": "wall screen"}).json()["data"]
+    key = {"Authorization": f"Bearer {made['key']}"}
+    with watch(b, number, who) as signed_in, watch(b, number, key) as by_key:
+        assert told(signed_in)["n"] == told(by_key)["n"] == 0
+        post(a, number, who, 3)
+        assert seqs(signed_in, 3) == seqs(by_key, 3) == [1, 2, 3]
+        ask("POST", a, f"/streaming/{number}/control", who, json={"action": "pause"})
+        assert told(signed_in)["control"] == told(by_key)["control"] == "hold"
+        ask("DELETE", a, f"/streaming/{number}/reset", who)
+        assert told(signed_in)["epoch"] == told(by_key)["epoch"] == 2
+        ask("DELETE", a, f"/auth/keys/{made['id']}", who)
+        assert closed(by_key) == 4401
+        ask("POST", a, "/auth/logout", who)
+        assert closed(signed_in) == 4401
+    assert "Traceback" not in first.log
 
 
 class Upload:
