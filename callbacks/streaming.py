@@ -121,9 +121,11 @@ def opened(services: Services, who: Identity, want: Want) -> list[Any]:
                 "stream": shown.stream,
                 "map_id": shown.map_id,
                 "name": chosen.name if chosen else "",
-                "cap": want.screen.cap,
+                "cap": want.screen.drawn.window,
+                "earlier": want.screen.drawn.earlier,
                 "baseline_points": chosen.rows if chosen else 0,
                 "themes": figures.theme_changes(),
+                "colours": figures.colours(),
             },
         ]
 

@@ -354,6 +354,9 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
     "live-contour.data": lambda ids: [
         Press("live-contour-ask.data", {"live-contour-ask.data": ask(ids)})
     ],
+    "live-about.data": lambda ids: [
+        Press("live-about-ask.data", {"live-about-ask.data": ask(ids, after="1:1")})
+    ],
     "live-acted.data": lambda ids: [
         typed(button, **{"live-view.data": ask(ids)})
         for button in (
