@@ -74,7 +74,7 @@
 
   /** The Interval's tick and the refresh button: ask, unless a question is under way. */
   function pump() {
-    const manual = triggered() === "live-refresh.n_clicks";
+    const manual = triggered().includes("live-refresh.n_clicks");
     const due = manual || (choices.auto && live.retryAt === null);
     if (!due || !mayAsk()) return skip();
     live.asked = now();
@@ -82,8 +82,7 @@
   }
 
   function triggered() {
-    const [first] = window.dash_clientside.callback_context.triggered;
-    return first ? first.prop_id : "";
+    return window.dash_clientside.callback_context.triggered.map(({ prop_id: id }) => id);
   }
 
   /* ---- the reducer ---- */
@@ -285,7 +284,7 @@
   /** A control was changed, by hand or to show what was chosen before. */
   function settings(...values) {
     const before = { ...choices };
-    const changed = window.dash_clientside.callback_context.triggered.map(({ prop_id: id }) => id);
+    const changed = triggered();
     NAMES.forEach((name, i) => {
       const untold = name === "glow" && values[i] === choices.glow; // it only shows the declared
       if (!untold && changed.includes(`live-${name}.value`)) dinsight.choices.choose(name, values[i]);

@@ -68,7 +68,8 @@
       if (same(value, usual)) query.delete(name);
       else query.set(name, write(value));
     }
-    for (const [name, value] of Object.entries(more)) {
+    const theme = window.dinsightTheme.chosen(); // null: that of whoever looks
+    for (const [name, value] of Object.entries({ theme, ...more })) {
       if (value === null) query.delete(name);
       else query.set(name, value);
     }
@@ -89,6 +90,8 @@
       return {}; // it was not written by this page
     }
   }
+
+  document.addEventListener("dinsight:theme", () => dinsight.browser && show());
 
   dinsight.address = { declare, get, set, renew, show, with: with_ };
 })();

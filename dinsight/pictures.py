@@ -12,7 +12,7 @@ from dinsight import cells, png
 from dinsight.cells import Cells, Raster
 from dinsight.density import Extent
 
-MOST = 512  # pixels a side
+MOST = 640  # pixels a side: the baseline and as much around it, with a pixel for each cell
 STEPS = 100  # of a density, from its sparsest cell to its densest
 NORMAL, ANOMALOUS = (70, 190), (170, 245)  # alpha, sparsest and densest: a single point is visible
 Rgb = tuple[int, int, int]
