@@ -15,12 +15,15 @@
   const LOST_MS = 12000; // an answer that has not come by then will not come
   const BACK_OFF = [1, 2, 4, 8, 10]; // seconds between tries while the server does not answer
   const CONTOUR_MS = 5000;
-  const GLOW_KEY = "dinsight.glow";
+  const SAID = 4; // columns that a label says until somebody chooses
 
   const now = () => window.performance.now();
   const skip = () => window.dash_clientside.no_update;
 
-  const choices = { contours: true, size: 6, glow: 10, auto: true, interval: 2 };
+  const choices = {
+    contours: true, size: 6, glow: 10, colour: "plain", follow: false, columns: null, auto: true,
+    interval: 2,
+  };
   let wants = 0;
   let live = fresh(null);
 
@@ -40,6 +43,8 @@
       contourAt: -Infinity,
       contourTimer: 0,
       held: null, // while the view is paused: how many points are new; no drawing, no cursor
+      counted: false, // whether what was before the window has come
+      columns: [], // names of metadata that were seen
       painted: {},
     };
   }
@@ -54,6 +59,7 @@
       stream: view.stream,
       after: cursor && `${cursor.epoch}:${cursor.seq}`,
       limit: live.held === null ? view.cap : 1, // of a paused view only the status matters
+      known: live.status && live.status.tag,
       at: Date.now(),
     };
   }
@@ -71,7 +77,7 @@
 
   /** The Interval's tick and the refresh button: ask, unless a question is under way. */
   function pump() {
-    const manual = triggered() === "live-refresh.n_clicks";
+    const manual = triggered().includes("live-refresh.n_clicks");
     const due = manual || (choices.auto && live.retryAt === null && !dinsight.socket.hears());
     if (!due || !mayAsk()) return skip();
     live.asked = now();
@@ -79,8 +85,7 @@
   }
 
   function triggered() {
-    const [first] = window.dash_clientside.callback_context.triggered;
-    return first ? first.prop_id : "";
+    return window.dash_clientside.callback_context.triggered.map(({ prop_id: id }) => id);
   }
 
   /* ---- the reducer ---- */
@@ -98,10 +103,19 @@
     else live.asked = null;
     if (late && answer.kind === "ready") return paint(); // what was pushed since is newer
     if (answer.kind !== live.view.kind) return open();
+    if (answer.kind === "ready") answer.status = whole(answer.status);
     if (answer.kind === "ready" && answer.status.map_id !== live.view.map_id) return open();
     if (answer.kind === "ready") take(answer);
     else progress(answer);
     paint();
+  }
+
+  /** The status with what of it had not changed, and what follows from it. */
+  function whole(news) {
+    const status = { ...live.status, ...news };
+    const { streamed_points: streamed, total_points: total } = status;
+    const percent = total && Math.min(100, Math.round((1e4 * streamed) / total) / 100);
+    return { ...status, last_seq: streamed, progress_percentage: total ? percent : null };
   }
 
   function failed() {
@@ -127,6 +141,7 @@
       return;
     }
     live.status = answer.status;
+    meaning(gd);
     if (live.held === null) follow(gd, answer);
     else live.held = behind(answer.status);
     declaredGlow(answer.status);
@@ -163,25 +178,41 @@
   function follow(gd, answer) {
     const { cursor } = live;
     const known = cursor && cursor.epoch === answer.epoch ? cursor.seq : null;
-    if (cursor && (known === null || answer.first > known + 1)) dinsight.map.clear(gd);
+    const { cap, earlier } = live.view;
     const first = known === null || answer.first > known + 1;
+    if (cursor && first) anew(gd, known === null ? 0 : earlier);
     const done = first ? 0 : known + 1 - answer.first;
     if (first) settle(gd);
     const points = dinsight.map.unpack(answer, done);
     if (answer.n > done) {
-      dinsight.map.extend(gd, points, { cap: live.view.cap, glow: choices.glow });
+      const { glow, follow: following } = choices;
+      dinsight.map.extend(gd, points, { cap, glow, earlier, following });
       wantContour();
     }
     tell("points", { view: live.view, epoch: answer.epoch, points, anew: first });
+    if (first && answer.n) dinsight.over.ask(answer.first + answer.n - 1);
     const last = answer.first + answer.n - 1;
     live.cursor = { epoch: answer.epoch, seq: first ? last : Math.max(known, last) };
   }
 
+  /** Another run, or a gap in this one: `earlier` anomalous points stay. */
+  function anew(gd, earlier) {
+    dinsight.map.clear(gd, { earlier });
+    live.counted = false;
+  }
+
   /** Bring the user's settings to a plot that was just made. */
   function settle(gd) {
-    dinsight.map.watch(gd);
+    dinsight.frame.watch(gd);
+    dinsight.over.watch(gd);
     if (choices.size !== 6) dinsight.map.size(gd, choices.size);
     if (!choices.contours) dinsight.map.contours(gd, false);
+    if (choices.colour !== "plain") dinsight.map.colour(gd, choices.colour);
+  }
+
+  function meaning(gd) {
+    const limit = live.status.alarm_limit || 1;
+    dinsight.map.meaning(gd, { axes: live.view.colours, limit });
   }
 
   function progress(answer) {
@@ -190,25 +221,38 @@
     set("live-fit-text", { children: answer.text });
   }
 
-  /* ---- contours of the monitor points: binned by the server, at most every five seconds ---- */
+  /* ---- densities: counted by the server, asked for at most every five seconds ---- */
+
+  /** The first seq of what is drawn as points, where there is more; else null. */
+  function window_(gd) {
+    const before = live.status.streamed_points > dinsight.map.drawn(gd);
+    return before ? dinsight.map.first(gd) : null;
+  }
 
   function wantContour() {
-    if (!choices.contours || live.contourTimer) return;
+    if (live.contourTimer) return;
     const wait = Math.max(0, live.contourAt + CONTOUR_MS - now());
     const { view } = live;
     live.contourTimer = window.setTimeout(() => {
       if (view !== live.view) return;
       live.contourTimer = 0;
-      if (!dinsight.map.ready(view.key)) return;
+      const gd = dinsight.map.ready(view.key);
+      if (!gd || !document.getElementById("live-map")) return;
+      const { contours } = choices;
+      const asked = { contours, window: window_(gd), earlier: !live.counted };
+      if (!contours && asked.window === null) return;
       live.contourAt = now();
-      window.dash_clientside.set_props("live-contour-ask", { data: question() });
+      const data = { ...question(), ...asked };
+      window.dash_clientside.set_props("live-contour-ask", { data });
     }, wait);
   }
 
-  function contour(grid) {
-    const gd = grid && live.view && grid.key === live.view.key && dinsight.map.ready(live.view.key);
-    if (!gd || !live.cursor || grid.epoch !== live.cursor.epoch || live.held !== null) return;
-    dinsight.map.density(gd, grid, choices.contours);
+  function contour(found) {
+    const { view } = live;
+    const gd = found && view && found.key === view.key && dinsight.map.ready(view.key);
+    if (!gd || !live.cursor || found.epoch !== live.cursor.epoch || live.held !== null) return;
+    if (found.earlier) live.counted = true;
+    dinsight.map.density(gd, found, { contours: choices.contours, most: view.earlier });
   }
 
   /* ---- opening ---- */
@@ -217,6 +261,7 @@
   function want(search, path) {
     if (path.replace(/\/$/, "") !== dinsight.browser.PATH) return skip();
     live = fresh(null);
+    chosenAnew(dinsight.choices.renew());
     return wish(search);
   }
 
@@ -256,19 +301,19 @@
 
   /* ---- settings and actions ---- */
 
-  function settings(contours, size, glow, auto, interval) {
+  const NAMES = ["contours", "size", "glow", "auto", "interval", "colour", "follow", "columns"];
+
+  /** A control was changed, by hand or to show what was chosen before. */
+  function settings(...values) {
     const before = { ...choices };
-    choices.contours = Boolean(contours);
-    choices.size = size || 6;
-    choices.auto = Boolean(auto);
-    choices.interval = Math.min(10, Math.max(0.5, Number(interval) || 2));
-    chosenGlow(glow);
+    const changed = triggered();
+    NAMES.forEach((name, i) => {
+      const untold = name === "glow" && values[i] === choices.glow; // it only shows the declared
+      if (!untold && changed.includes(`live-${name}.value`)) dinsight.choices.choose(name, values[i]);
+    });
+    chosenAnew(dinsight.choices.all());
     const gd = live.view && dinsight.map.ready(live.view.key);
-    if (gd && live.cursor) {
-      if (choices.size !== before.size) dinsight.map.size(gd, choices.size);
-      if (choices.glow !== before.glow) dinsight.map.ring(gd, choices.glow);
-      if (choices.contours !== before.contours) showContours(gd);
-    }
+    if (gd && live.cursor) apply(gd, before);
     if (choices.auto && !before.auto) askNow();
     dinsight.browser.nameSlider();
     dinsight.socket.review();
@@ -276,31 +321,44 @@
     return choices.interval * 1000;
   }
 
+  /** Take the choices; until somebody chooses the rings, the sender's declared count holds. */
+  function chosenAnew({ glow, ...others }) {
+    Object.assign(choices, others);
+    const declared = live.status && live.status.latest_glow_count;
+    choices.glow = glow === null ? (declared ?? choices.glow) : glow;
+  }
+
+  function apply(gd, before) {
+    const other = (name) => choices[name] !== before[name];
+    if (other("size")) dinsight.map.size(gd, choices.size);
+    if (other("glow")) dinsight.map.ring(gd, choices.glow);
+    if (other("contours")) showContours(gd);
+    if (other("colour")) dinsight.map.colour(gd, choices.colour);
+    if (other("follow") && choices.follow) dinsight.map.go(gd);
+  }
+
   function showContours(gd) {
     dinsight.map.contours(gd, choices.contours);
     if (choices.contours && dinsight.map.drawn(gd)) wantContour();
   }
 
-  function stored() {
-    const text = dinsight.shell.recall(GLOW_KEY);
-    return text === null ? null : Number(text);
-  }
-
-  /** The person's own count is kept; until there is one, the sender's declared count holds. */
-  function chosenGlow(value) {
-    const glow = Math.min(1000, Math.max(0, Math.round(Number(value) || 0)));
-    if (value === null || value === undefined || value === "" || glow === choices.glow) return;
-    choices.glow = glow;
-    dinsight.shell.remember(GLOW_KEY, String(glow));
-  }
-
   function declaredGlow(status) {
-    const own = stored();
-    const glow = own === null ? status.latest_glow_count : own;
-    if (glow === choices.glow) return;
-    choices.glow = glow;
-    dinsight.map.ring(dinsight.map.ready(live.view.key), glow);
-    set("live-glow", { value: glow });
+    if (dinsight.choices.all().glow !== null || status.latest_glow_count === choices.glow) return;
+    choices.glow = status.latest_glow_count;
+    dinsight.map.ring(dinsight.map.ready(live.view.key), choices.glow);
+    set("live-glow", { value: choices.glow });
+  }
+
+  /** The metadata that the label of a point says. */
+  function said() {
+    return choices.columns === null ? live.columns.slice(0, SAID) : choices.columns;
+  }
+
+  /** More names of metadata are known: offer them. */
+  function columns(names) {
+    const options = names.map((name) => ({ label: name, value: name }));
+    set("live-columns", { options, value: said() });
+    set("live-columns-field", { hidden: false });
   }
 
   function acted(result) {
@@ -321,14 +379,22 @@
     const gd = live.view && live.view.themes && dinsight.map.ready(live.view.key);
     if (gd) dinsight.map.dress(gd, live.view.themes[event.detail]);
   });
+  document.addEventListener("dinsight:moved", () => {
+    if (choices.follow) dinsight.choices.show("follow", false);
+  });
+  document.addEventListener("click", (event) => {
+    const gd = event.target.closest("#live-fit") && live.view && dinsight.map.ready(live.view.key);
+    if (gd && live.cursor) dinsight.frame.fit(gd);
+  });
   document.addEventListener("dinsight:unopened", () => backOff(open));
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden && choices.auto) askNow();
   });
 
-  dinsight.live = { state: () => live, choices, ask: askNow, reduce, hold };
+  dinsight.live = { state: () => live, choices, ask: askNow, reduce, hold, said, columns };
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.live = {
     want, opened, chosen, pump, reduce, contour, settings, acted, hold,
+    about: (answer) => dinsight.over.about(answer),
   };
 })();

@@ -30,14 +30,16 @@
 
   /** Name in the address what is shown, without a step in the history. */
   function address(view) {
-    if (window.location.search || view.baseline_id === null) return;
-    window.history.replaceState(window.history.state, "", PATH + search(view));
+    if (view.baseline_id !== null && !new URLSearchParams(window.location.search).size) {
+      window.history.replaceState(window.history.state, "", PATH + search(view));
+    }
+    dinsight.address.show();
   }
 
+  /** The query that shows another stream in the same way. */
   function search({ baseline_id: id, stream }) {
-    const query = new URLSearchParams({ baseline_id: id });
-    if (stream && stream !== "default") query.set("stream", stream);
-    return `?${query}`;
+    const other = stream && stream !== "default" ? stream : null;
+    return dinsight.address.with(window.location.search, { baseline_id: id, stream: other });
   }
 
   /** Dash's slider takes no label of its own, and comes later than the page. */

@@ -1,13 +1,18 @@
 /* Drawing on the map. The server makes the figure (layouts/figures.py); this extends its traces.
 
+   Whatever changes is put into the figure's data and layout and drawn in one go, which is what
+   `Plotly.extendTraces` does for one kind of change: every redraw recalculates the whole plot.
    Nothing here asks the server for anything or knows what a poll is. */
 (function () {
   "use strict";
 
+  const dinsight = (window.dinsight = window.dinsight || {});
   const RING = 7; // px that the ring of a newest point is wider than the point
-  const ROOM = 0.15; // free room, of the range, when the view widens for a point outside it
-  const WIDEST = 20; // times the first range: beyond that a point is counted, not followed
   const LEVELS = ["healthy", "warning", "alarm"];
+  const SYMBOLS = { healthy: "circle", warning: "triangle-up", alarm: "x" };
+  const EARLIER = "Earlier anomalies";
+  const RED = "#DC2626";
+  const look = { mode: "plain", limit: 1, axes: null, judge: null };
 
   function div() {
     return document.querySelector("#live-map .js-plotly-plot");
@@ -24,6 +29,17 @@
     return gd.data.findIndex((trace) => trace.name === name);
   }
 
+  function trace(gd, name) {
+    return gd.data[index(gd, name)];
+  }
+
+  function redraw(gd) {
+    window.Plotly.redraw(gd);
+    document.dispatchEvent(new CustomEvent("dinsight:framed", { detail: gd }));
+  }
+
+  /* ---- what comes from the server ---- */
+
   function bytes(text) {
     return Uint8Array.from(window.atob(text), (character) => character.charCodeAt(0));
   }
@@ -34,71 +50,228 @@
     return Array.from({ length: view.byteLength / 4 }, (_, i) => view.getFloat32(4 * i, true));
   }
 
-  /** The points of a packed message from the `skip`th on. */
+  /** The points of a packed message from the `skip`th on; `seq`s without gaps need not be named. */
   function unpack(message, skip) {
     const [x, y, score] = [message.x, message.y, message.score].map((text) => floats(text));
     const level = bytes(message.level);
-    const about = x.map((_, i) => [message.first + i, score[i], LEVELS[level[i]]]);
+    const seq = message.seq || x.map((_, i) => message.first + i);
+    const about = x.map((_, i) => [seq[i], score[i], LEVELS[level[i]]]);
     return { x: x.slice(skip), y: y.slice(skip), about: about.slice(skip) };
   }
 
+  /* ---- points ---- */
+
   /**
-   * Add points; the oldest beyond `cap` go, and the rings move on to the newest `glow`. One call
-   * for both traces, because every call recalculates the whole plot.
+   * Add points. The oldest beyond `cap` leave the window; of those the newest `earlier` anomalous
+   * ones stay drawn: the map never hides an anomaly. The rings move on to the newest `glow`.
    */
-  function extend(gd, points, { cap, glow }) {
-    widen(gd, points);
-    const newest = (values) => values.slice(Math.max(0, values.length - glow));
-    const both = (values) => [values, newest(values)];
-    window.Plotly.extendTraces(
-      gd,
-      { x: both(points.x), y: both(points.y), customdata: both(points.about) },
-      [index(gd, "Monitor"), index(gd, "Latest")],
-      { x: [cap, glow], y: [cap, glow], customdata: [cap, glow] },
-    );
+  function extend(gd, points, { cap, glow, earlier, following }) {
+    dinsight.frame.accompany(gd, points, following);
+    const monitor = trace(gd, "Monitor");
+    append(monitor, points, shades(points.about));
+    leave(gd, monitor.x.length - cap, earlier);
+    ringed(gd, glow);
+    gradient(gd);
+    redraw(gd);
+  }
+
+  /** Draw nothing new, but go after the newest points. */
+  function go(gd) {
+    dinsight.frame.accompany(gd, { x: [], y: [] }, true);
+    redraw(gd);
+  }
+
+  function append(to, points, colours) {
+    to.x = to.x.concat(points.x);
+    to.y = to.y.concat(points.y);
+    to.customdata = to.customdata.concat(points.about);
+    const symbols = points.about.map(([, , level]) => SYMBOLS[level]);
+    to.marker.symbol = to.marker.symbol.concat(symbols);
+    if (Array.isArray(to.marker.color)) to.marker.color = to.marker.color.concat(colours);
+  }
+
+  /** The first `count` points of the window go, the anomalous ones among them to `EARLIER`. */
+  function leave(gd, count, most) {
+    if (count <= 0) return;
+    const monitor = trace(gd, "Monitor");
+    const is = ([, , level]) => level !== "healthy";
+    const gone = [...Array(count).keys()].filter((i) => is(monitor.customdata[i]));
+    if (gone.length) {
+      const old = trace(gd, EARLIER);
+      const pick = (values) => gone.map((i) => values[i]);
+      const colours = Array.isArray(monitor.marker.color) ? pick(monitor.marker.color) : [];
+      const about = pick(monitor.customdata);
+      append(old, { x: pick(monitor.x), y: pick(monitor.y), about }, colours);
+      keep(old, -most);
+    }
+    keep(monitor, count);
+  }
+
+  /** Only the points from the `start`th on. */
+  function keep(of, start) {
+    for (const name of ["x", "y", "customdata"]) of[name] = of[name].slice(start);
+    of.marker.symbol = of.marker.symbol.slice(start);
+    if (Array.isArray(of.marker.color)) of.marker.color = of.marker.color.slice(start);
+  }
+
+  function ringed(gd, glow) {
+    const monitor = trace(gd, "Monitor");
+    const latest = trace(gd, "Latest");
+    const start = monitor.x.length - Math.min(glow, monitor.x.length);
+    for (const name of ["x", "y", "customdata"]) latest[name] = monitor[name].slice(start);
   }
 
   function ring(gd, glow) {
-    const { x, y, customdata } = gd.data[index(gd, "Monitor")];
-    const [nx, ny, about] = [x, y, customdata].map((v) => v.slice(Math.max(0, v.length - glow)));
-    const change = { x: [nx], y: [ny], customdata: [about] };
-    window.Plotly.restyle(gd, change, [index(gd, "Latest")]);
+    ringed(gd, glow);
+    redraw(gd);
   }
 
-  function clear(gd) {
-    const empty = { x: [[], []], y: [[], []], customdata: [[], []] };
-    window.Plotly.restyle(gd, empty, [index(gd, "Monitor"), index(gd, "Latest")]);
-    const none = { x: [[]], y: [[]], z: [[]], visible: false };
-    window.Plotly.restyle(gd, none, [index(gd, "Monitor density")]);
-    if (!watch(gd).moved) fit(gd);
+  /** Start anew. After a gap in the same run the anomalous points stay. */
+  function clear(gd, { earlier }) {
+    if (earlier) {
+      leave(gd, drawn(gd), earlier);
+    } else {
+      for (const name of [EARLIER, "Monitor"]) keep(trace(gd, name), Infinity);
+      Object.assign(trace(gd, "Monitor density"), { x: [], y: [], z: [], visible: false });
+      gd.layout.images = dinsight.frame.watch(gd).images;
+    }
+    ringed(gd, 0);
+    redraw(gd);
+    if (!dinsight.frame.watch(gd).moved) dinsight.frame.fit(gd);
   }
 
+  /** How many points the window holds. */
   function drawn(gd) {
-    return gd.data[index(gd, "Monitor")].x.length;
+    return trace(gd, "Monitor").x.length;
+  }
+
+  /** How many points of the stream are drawn as points. */
+  function shown(gd) {
+    return drawn(gd) + trace(gd, EARLIER).x.length;
+  }
+
+  /** The first seq of the window; null while it is empty. */
+  function first(gd) {
+    const { customdata } = trace(gd, "Monitor");
+    return customdata.length ? customdata[0][0] : null;
+  }
+
+  /** Every drawn point of the stream, oldest first. */
+  function live(gd) {
+    const [old, monitor] = [trace(gd, EARLIER), trace(gd, "Monitor")];
+    return {
+      x: old.x.concat(monitor.x),
+      y: old.y.concat(monitor.y),
+      about: old.customdata.concat(monitor.customdata),
+    };
   }
 
   function size(gd, pixels) {
-    const points = [index(gd, "Baseline"), index(gd, "Monitor")];
+    const points = ["Baseline", EARLIER, "Monitor"].map((name) => index(gd, name));
     window.Plotly.restyle(gd, { "marker.size": pixels }, points);
     window.Plotly.restyle(gd, { "marker.size": pixels + RING }, [index(gd, "Latest")]);
   }
 
+  /* ---- colours ----
+
+     `colour(gd, mode, flags)` colours all that is drawn: plain, order, score, level, or normal,
+     where `flags` is one 0 or 1 for each point of `live(gd)`. Who judges otherwise than by level
+     gives `judge(points) -> flags` once, and new points are coloured by it as they come. */
+
+  function colour(gd, mode, flags) {
+    look.mode = look.axes && mode in look.axes ? mode : "plain";
+    const [old, monitor] = [trace(gd, EARLIER), trace(gd, "Monitor")];
+    const values = look.mode === "plain" ? null : shades(live(gd).about, flags, live(gd));
+    for (const [of, from, to] of [[old, 0, old.x.length], [monitor, old.x.length, undefined]]) {
+      of.marker.color = values ? values.slice(from, to) : RED;
+      if (values) of.marker.coloraxis = "coloraxis";
+      else delete of.marker.coloraxis;
+    }
+    if (values) gd.layout.coloraxis = JSON.parse(JSON.stringify(look.axes[look.mode]));
+    else delete gd.layout.coloraxis;
+    gradient(gd);
+    redraw(gd);
+  }
+
+  /** The values that points are coloured by. */
+  function shades(about, flags, points) {
+    if (look.mode === "order") return about.map(([seq]) => seq);
+    if (look.mode === "score") return about.map(([, score]) => Math.min(score / look.limit, 1e6));
+    if (look.mode === "level") return about.map(([, , level]) => LEVELS.indexOf(level));
+    if (look.mode !== "normal") return [];
+    const judged = flags || (look.judge && look.judge(points || { about }));
+    return about.map(([, , level], i) => (judged ? Number(judged[i]) : Number(level !== "healthy")));
+  }
+
+  /** By order, the gradient goes over the window. */
+  function gradient(gd) {
+    const { customdata } = trace(gd, "Monitor");
+    if (look.mode !== "order" || !gd.layout.coloraxis || !customdata.length) return;
+    const [low, high] = [customdata[0][0], customdata[customdata.length - 1][0]];
+    const axis = gd.layout.coloraxis;
+    [axis.cmin, axis.cmax] = [low, Math.max(high, low + 1)];
+    axis.colorbar.tickvals = [axis.cmin, axis.cmax];
+  }
+
+  /** What colours mean: the bars of the modes, and the score that is the limit. */
+  function meaning(gd, { axes, limit }) {
+    const other = limit !== look.limit;
+    Object.assign(look, { axes, limit });
+    if (other && gd && look.mode === "score") colour(gd, look.mode);
+  }
+
+  /** Judge new points so; null is by level again. */
+  function judge(function_) {
+    look.judge = function_;
+  }
+
+  /* ---- densities ---- */
+
   /** Show or hide the contours of both sets; a set without a density has nothing to show. */
-  function contours(gd, shown) {
+  function contours(gd, wanted) {
     for (const name of ["Baseline density", "Monitor density"]) {
       const at = index(gd, name);
-      const visible = shown && gd.data[at].z.length > 0;
+      const visible = wanted && gd.data[at].z.length > 0;
       if (gd.data[at].visible !== visible) window.Plotly.restyle(gd, { visible }, [at]);
     }
   }
 
-  /** The monitor points' density, as the server binned it: z is base64 of 0 to 255, row by row. */
-  function density(gd, grid, shown) {
-    const values = Array.from(bytes(grid.z), (level) => level / 255);
-    const width = grid.x.length;
-    const z = grid.y.map((_, row) => values.slice(row * width, (row + 1) * width));
-    const change = { x: [grid.x], y: [grid.y], z: [z], visible: shown };
-    window.Plotly.restyle(gd, change, [index(gd, "Monitor density")]);
+  /**
+   * What the server counted: contours of all points (z is base64 of 0 to 255, row by row), pictures
+   * of them, and the anomalous points from before the window.
+   */
+  function density(gd, { grid, images, earlier }, { contours: wanted, most }) {
+    if (grid) {
+      const values = Array.from(bytes(grid.z), (level) => level / 255);
+      const width = grid.x.length;
+      const z = grid.y.map((_, row) => values.slice(row * width, (row + 1) * width));
+      const { x, y } = grid;
+      Object.assign(trace(gd, "Monitor density"), { x, y, z, visible: wanted });
+    }
+    if (images) gd.layout.images = dinsight.frame.watch(gd).images.concat(images);
+    if (earlier) remember(gd, unpack(earlier, 0), most);
+    redraw(gd);
+  }
+
+  /** Anomalous points older than all that are drawn. */
+  function remember(gd, points, most) {
+    const old = trace(gd, EARLIER);
+    const before = old.customdata.length ? old.customdata[0][0] : first(gd);
+    const older = points.about.findIndex(([seq]) => seq >= before);
+    const count = older < 0 ? points.x.length : older;
+    if (!count) return;
+    const now = { x: old.x, y: old.y, about: old.customdata };
+    const colours = old.marker.color;
+    const [head, all] = [{}, {}];
+    for (const name of ["x", "y", "about"]) {
+      head[name] = points[name].slice(0, count);
+      all[name] = head[name].concat(now[name]);
+    }
+    Object.assign(old, { x: [], y: [], customdata: [] });
+    old.marker.symbol = [];
+    if (Array.isArray(colours)) old.marker.color = [];
+    append(old, all, Array.isArray(colours) ? shades(head.about, null, head).concat(colours) : []);
+    keep(old, -most);
   }
 
   function dress(gd, theme) {
@@ -108,100 +281,8 @@
     window.Plotly.relayout(gd, theme.layout);
   }
 
-  /* ---- the view: it widens for a point outside of it, and stays where a person has put it ----
-
-     Both axes have one scale. Plotly keeps it by giving up room, never by changing a range, so a
-     zoom stays exactly what it was; the ranges set here are shaped to fill the room. */
-
-  /** The view of the figure that the plot shows; a zoom lives as long as the stream is the same. */
-  function watch(gd) {
-    const { meta, uirevision: revision } = gd.layout;
-    const before = gd.dinsightView;
-    if (before && before.key === meta.key) return before;
-    if (!before) gd.on("plotly_relayout", (change) => relaid(gd, change));
-    const same = before && before.revision === revision;
-    const first = same ? before.first : ranges(gd);
-    gd.dinsightView = { key: meta.key, revision, first, moved: Boolean(same && before.moved) };
-    if (!gd.dinsightView.moved) fit(gd);
-    return gd.dinsightView;
-  }
-
-  function relaid(gd, change) {
-    const view = gd.dinsightView;
-    if ("xaxis.autorange" in change || "yaxis.autorange" in change) {
-      view.moved = false;
-      fit(gd);
-    } else if (Object.keys(change).some((name) => /^[xy]axis\.range/.test(name))) {
-      view.moved = String(change["xaxis.range"]) !== view.ours;
-    } else if ("autosize" in change && !view.moved) {
-      fit(gd);
-    }
-  }
-
-  function ranges(gd) {
-    const { xaxis, yaxis } = gd._fullLayout;
-    return { x: xaxis.range.map(Number), y: yaxis.range.map(Number) };
-  }
-
-  /** Show these ranges, the one with room to spare widened to fill the plot. */
-  function show(gd, { x, y }) {
-    const { w, h } = gd._fullLayout._size;
-    const scale = Math.max((x[1] - x[0]) / w, (y[1] - y[0]) / h);
-    const filled = { "xaxis.range": around(x, scale * w), "yaxis.range": around(y, scale * h) };
-    gd.dinsightView.ours = String(filled["xaxis.range"]);
-    window.Plotly.relayout(gd, filled);
-  }
-
-  function around([low, high], width) {
-    const middle = (low + high) / 2;
-    return [middle - width / 2, middle + width / 2];
-  }
-
-  function widen(gd, points) {
-    const view = watch(gd);
-    if (view.moved) return;
-    const shown = ranges(gd);
-    const x = reach(shown.x, points.x, view.first.x);
-    const y = reach(shown.y, points.y, view.first.y);
-    if (x || y) show(gd, { x: x || shown.x, y: y || shown.y });
-  }
-
-  /** The range that also holds the values, with some room; null if it holds them already. */
-  function reach([low, high], values, [firstLow, firstHigh]) {
-    const far = (WIDEST - 1) / 2 * (firstHigh - firstLow);
-    let [least, most] = [low, high];
-    for (const value of values) {
-      if (value < least && value >= firstLow - far) least = value;
-      if (value > most && value <= firstHigh + far) most = value;
-    }
-    if (least === low && most === high) return null;
-    const room = ROOM * (most - least);
-    return [least < low ? least - room : low, most > high ? most + room : high];
-  }
-
-  /** Show the baseline and every point that is not too far away. */
-  function fit(gd) {
-    const { first } = gd.dinsightView;
-    const { x, y } = gd.data[index(gd, "Monitor")];
-    const wide = reach(first.x, x, first.x) || first.x;
-    const high = reach(first.y, y, first.y) || first.y;
-    show(gd, { x: wide, y: high });
-  }
-
-  /** How many drawn monitor points lie outside of what is shown. */
-  function outside(gd) {
-    const view = ranges(gd);
-    const { x, y } = gd.data[index(gd, "Monitor")];
-    let count = 0;
-    for (let i = 0; i < x.length; i += 1) {
-      if (x[i] < view.x[0] || x[i] > view.x[1] || y[i] < view.y[0] || y[i] > view.y[1]) count += 1;
-    }
-    return count;
-  }
-
-  window.dinsight = window.dinsight || {};
-  window.dinsight.map = {
-    ready, watch, unpack, extend, ring, clear, drawn, size, contours, density, dress, outside,
-    reach, floats,
+  dinsight.map = {
+    EARLIER, ready, unpack, extend, ring, clear, drawn, shown, first, live, size, contours, density,
+    dress, floats, go, colour, judge, meaning,
   };
 })();

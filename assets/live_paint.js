@@ -128,10 +128,11 @@
     const { status } = live;
     const gd = dinsight.map.ready(live.view.key);
     if (!gd) return;
+    const sides = gd.dinsightView ? Object.values(dinsight.frame.outside(gd)) : [];
     const text = dinsight.words.note({
-      drawn: Math.min(dinsight.map.drawn(gd), status.streamed_points),
+      drawn: Math.min(dinsight.map.shown(gd), status.streamed_points),
       streamed: status.streamed_points,
-      outside: dinsight.map.outside(gd),
+      outside: sides.reduce((sum, { x }) => sum + x.length, 0),
     });
     set(live, "live-note", { children: text });
   }

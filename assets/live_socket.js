@@ -106,10 +106,11 @@
 
   /** The status after a message: as it was, what the points tell, what the message says. */
   function told(status, message) {
-    const seq = message.seq + message.n - 1;
+    const { seq: first, ...points } = message;
+    const seq = first + message.n - 1;
     const known = { ...status, epoch: message.epoch, streamed_points: seq, last_seq: seq };
     if (message.n) {
-      const last = dinsight.map.unpack({ ...message, first: message.seq }, message.n - 1);
+      const last = dinsight.map.unpack({ ...points, first }, message.n - 1);
       [[, known.score, known.level]] = last.about;
     }
     return { ...known, ...message.status };

@@ -5,11 +5,16 @@
   if (window.dinsightTheme) return; // Dash adds every asset once more at the end of the page
 
   const KEY = "dinsight.theme";
+  const KEY_SHARED = "theme"; // in the address
   const system = window.matchMedia("(prefers-color-scheme: dark)");
 
+  const THEMES = ["light", "dark"];
   let forced = null; // the choice where storage is blocked: kept while the page lives
+  let shared = THEMES.find((name) => name === new URLSearchParams(window.location.search).get(KEY_SHARED));
 
+  /** A view that was shared names its theme; that is not kept. */
   function chosen() {
+    if (shared) return shared;
     try {
       return window.localStorage.getItem(KEY) || forced;
     } catch {
@@ -28,6 +33,7 @@
 
   function toggle() {
     forced = current() === "dark" ? "light" : "dark";
+    shared = undefined;
     try {
       window.localStorage.setItem(KEY, forced);
     } catch {
@@ -43,6 +49,6 @@
   window.addEventListener("storage", function (event) {
     if (event.key === KEY) apply();
   });
-  window.dinsightTheme = { current, toggle };
+  window.dinsightTheme = { current, chosen, toggle };
   apply();
 })();

@@ -14,7 +14,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State, ctx
 from api import display_door
 from api.security import page_user
 from callbacks.streaming import MOST_ID, newest_baseline
-from dinsight import audit_log, baselines, contours, feed, packing, streams
+from dinsight import audit_log, baselines, contours, feed, packing, pictures, streams, tallies
 from dinsight.accounts import Identity
 from dinsight.errors import (
     BaselineFailed,
@@ -27,9 +27,11 @@ from dinsight.errors import (
 )
 from dinsight.feed import Cursor
 from dinsight.services import Services
+from dinsight.tallies import Tally
+from layouts import figures
 from layouts.empty import fit_text
-from layouts.figures import CAP_GL
 from layouts.streaming import Ids
+from layouts.theme import ANOMALOUS, MONITOR, rgb
 
 ACTIONS = {Ids.START: "start", Ids.PAUSE: "pause", Ids.RESUME: "resume", Ids.STOP: "stop"}
 SENTENCES = {
@@ -42,13 +44,21 @@ SENTENCES = {
 
 @dataclass(frozen=True)
 class Ask:
-    """What the page asks of a stream: the points after a cursor, at most `limit`."""
+    """What the page asks of a stream: the points after a cursor, at most `limit`.
+
+    Of its density: whether contours; where it draws points from the seq `window` on, pictures of
+    what lies before; and with `earlier` the newest anomalous points among those.
+    """
 
     key: str
     baseline_id: int | None
     stream: str
     after: Cursor | None
     limit: int
+    contours: bool = True
+    window: int | None = None
+    earlier: bool = False
+    known: str = ""  # of the status; see `packing.pack_since`
 
     @classmethod
     def parse(cls, data: Any) -> Ask:
@@ -60,13 +70,19 @@ class Ask:
             raise InvalidRequest("baseline_id must be a whole number.")
         if not isinstance(stream, str) or "\0" in stream:
             raise InvalidRequest("stream must be a name.")
-        after, limit = data.get("after"), data.get("limit")
+        after, limit, window = (data.get(name) for name in ("after", "limit", "window"))
         return cls(
             key=str(data.get("key", "")),
             baseline_id=number,
             stream=stream,
             after=Cursor.parse(str(after)) if after else None,
-            limit=min(CAP_GL, max(1, limit)) if type(limit) is int else CAP_GL,
+            limit=min(figures.GL.window, max(1, limit))
+            if type(limit) is int
+            else figures.GL.window,
+            known=str(data.get("known") or ""),
+            contours=data.get("contours") is not False,
+            earlier=bool(data.get("earlier")),
+            window=window if type(window) is int and 0 < window < 2**53 else None,
         )
 
 
@@ -76,6 +92,9 @@ def register(app: Dash, services: Services) -> None:
 
     def contour(data: Any) -> dict[str, Any] | None:
         return density(services, page_user(), Ask.parse(data))
+
+    def tell(data: Any) -> dict[str, Any] | None:
+        return about(services, page_user(), Ask.parse(data))
 
     def act(*values: Any) -> dict[str, Any]:
         action = "reset" if ctx.triggered_id == Ids.RESET_CONFIRM else ACTIONS[ctx.triggered_id]
@@ -87,6 +106,9 @@ def register(app: Dash, services: Services) -> None:
     app.callback(
         Output(Ids.CONTOUR, "data"), Input(Ids.CONTOUR_ASK, "data"), prevent_initial_call=True
     )(contour)
+    app.callback(
+        Output(Ids.ABOUT, "data"), Input(Ids.ABOUT_ASK, "data"), prevent_initial_call=True
+    )(tell)
     app.callback(
         Output(Ids.ACTED, "data"),
         *(Input(id, "n_clicks") for id in (*ACTIONS, Ids.RESET_CONFIRM)),
@@ -111,11 +133,13 @@ def register_scripts(app: Dash) -> None:
     script("reduce", Input(Ids.FEED, "data"))
     script("contour", Input(Ids.CONTOUR, "data"))
     script("acted", Input(Ids.ACTED, "data"))
+    script("about", Input(Ids.ABOUT, "data"))
     settings = (Ids.CONTOURS, Ids.SIZE, Ids.GLOW, Ids.AUTO, Ids.INTERVAL)
+    more = (Ids.COLOUR, Ids.FOLLOW, Ids.COLUMNS)
     app.clientside_callback(
         ClientsideFunction("live", "settings"),
         Output(Ids.TICK, "interval"),
-        *(Input(id, "value") for id in settings),
+        *(Input(id, "value") for id in (*settings, *more)),
     )
 
 
@@ -135,8 +159,9 @@ def answer(services: Services, who: Identity, ask: Ask) -> dict[str, Any]:
                 ask.after,
                 limit=ask.limit,
                 now=now,
+                newest=True,
             )
-        return {"key": ask.key, "kind": "ready"} | packing.pack(delta, now)
+        return {"key": ask.key, "kind": "ready"} | packing.pack_since(delta, now, ask.known)
     except (BaselineNotReady, MapBeingRefitted):
         return {"key": ask.key, "kind": "fitting"} | fit_progress(services, who, ask.baseline_id)
     except (BaselineFailed, MapOutdated):
@@ -160,12 +185,46 @@ def density(services: Services, who: Identity, ask: Ask) -> dict[str, Any] | Non
     try:
         with services.sessions() as session:
             row = streams.find(session, who, ask.baseline_id, ask.stream)
-            grid = contours.of_stream(session, row)
+            tally = tallies.of_stream(session, row)
     except DinsightError:
         return None  # the poll says why
-    if grid is None:
+    if not tally.cells.total:
         return None
-    return {"key": ask.key, "epoch": row.epoch, **packing.pack_grid(grid)}
+    grid = contours.of_cells(tally.cells) if ask.contours else None
+    return {
+        "key": ask.key,
+        "epoch": row.epoch,
+        "grid": grid and packing.pack_grid(grid),
+        **beyond(tally, ask),
+    }
+
+
+def beyond(tally: Tally, ask: Ask) -> dict[str, Any]:
+    """What the page draws of the points before its window: pictures, and the anomalous newest."""
+    if ask.window is None:
+        return {}
+    rest = pictures.of_cells(tally.cells, rgb(MONITOR), rgb(ANOMALOUS))
+    found: dict[str, Any] = {"images": figures.images(rest)}
+    if ask.earlier:
+        older = tally.anomalies[tally.anomalies[:, 0] < ask.window]
+        found["earlier"] = packing.pack_points(older[-figures.GL.earlier :])
+    return found
+
+
+def about(services: Services, who: Identity, ask: Ask) -> dict[str, Any] | None:
+    """When the point at the cursor came, and its metadata; None where it is not there any more."""
+    if ask.baseline_id is None or ask.after is None:
+        return None
+    try:
+        with services.sessions() as session:
+            found = feed.about(session, who, ask.baseline_id, ask.stream, ask.after)
+    except DinsightError:
+        return None  # the poll says why
+    if found is None:
+        return None
+    at = packing.rfc3339(found["received_at"])
+    known = {"key": ask.key, "epoch": ask.after.epoch, "seq": ask.after.seq}
+    return {**known, "received_at": at, "metadata": found["metadata"]}
 
 
 def acted(services: Services, who: Identity, ask: Ask, action: str) -> dict[str, Any]:

@@ -125,10 +125,12 @@ def opened(services: Services, who: Identity, want: Want) -> list[Any]:
                 "stream": shown.stream,
                 "map_id": shown.map_id,
                 "name": chosen.name if chosen else "",
-                "cap": want.screen.cap,
+                "cap": want.screen.drawn.window,
+                "earlier": want.screen.drawn.earlier,
                 "push": want.push,
                 "baseline_points": chosen.rows if chosen else 0,
                 "themes": figures.theme_changes(),
+                "colours": figures.colours(),
             },
         ]
 

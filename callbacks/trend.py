@@ -6,6 +6,7 @@ from typing import Any
 
 from dash import ClientsideFunction, Dash, Input, Output
 
+from api import display_door
 from api.security import page_user
 from callbacks.live import Ask
 from dinsight import sensitivity, streams, trend
@@ -20,6 +21,7 @@ def register(app: Dash, services: Services) -> None:
     def look(data: Any) -> dict[str, Any] | None:
         return looked(services, page_user(), Ask.parse(data))
 
+    display_door.admit(app.server, f"{Ids.ANSWER}.data")
     app.callback(Output(Ids.ANSWER, "data"), Input(Ids.ASK, "data"), prevent_initial_call=True)(
         look
     )

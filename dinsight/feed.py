@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import and_, func, select
+from sqlalchemy import Double, Integer, cast, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from dinsight import baselines
 from dinsight.accounts import Identity
+from dinsight.cells import REACH, Lattice
 from dinsight.errors import InvalidRequest
 from dinsight.maps import Map
+from dinsight.maps.levels import Level
 from dinsight.mapstore import load_map, require_known
-from dinsight.models import Point
+from dinsight.models import Epoch, Point
 from dinsight.status import describe
 from dinsight.streams import Found, find, find_if_any, level_word
 
@@ -76,9 +78,11 @@ def delta(
     *,
     limit: int,
     now: dt.datetime,
+    newest: bool = False,
 ) -> Delta:
     """At most `limit` points after the cursor, oldest first; without one, the newest `limit`.
 
+    With `newest` also where more than `limit` are new: whoever has slept catches up at once.
     Raises MapBeingRefitted or MapOutdated where there is no map to draw them on.
     """
     row = find(session, who, baseline_id, name)
@@ -86,6 +90,8 @@ def delta(
     last = row.next_seq - 1
     same = after is not None and after.epoch == row.epoch
     start = after.seq if after is not None and same else max(0, last - limit)
+    if newest:
+        start = max(start, last - limit)
     points = session.execute(
         select(Point.seq, Point.x, Point.y, Point.score, Point.level)
         .where(Point.stream_id == row.id, Point.epoch == row.epoch, Point.seq > start)
@@ -231,26 +237,65 @@ def stream_map(session: Session, stream: Found) -> Map:
     return load_map(session, stream.sha256)
 
 
-def cells(
-    session: Session, stream: Found, extent: tuple[float, float, float, float], bins: int
-) -> np.ndarray:
-    """How many of the epoch's points lie in each cell of a grid, (bins, bins), rows by y.
+def first_kept(session: Session, stream: Found) -> int:
+    """The seq from which on retention has left the epoch's points."""
+    query = select(Epoch.points_from)
+    query = query.where(Epoch.stream_id == stream.id, Epoch.epoch == stream.epoch)
+    return session.scalar(query) or 1
 
-    Binned by PostgreSQL, so that it costs the same memory for a million points.
+
+def cells(
+    session: Session, stream: Found, lattice: Lattice, after: int, upto: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The cells that points after a seq lie in: columns (n,), rows (n,), counts (n, 2).
+
+    Counted by PostgreSQL, so that it costs the same memory for a million points; the counts are of
+    healthy points and of the others.
     """
-    left, right, bottom, top = extent
-    column = func.width_bucket(Point.x, left, right, bins)
-    row = func.width_bucket(Point.y, bottom, top, bins)
-    grid = np.zeros((bins, bins))
+
+    def cell(axis: Any, low: float) -> Any:
+        at = func.floor((cast(axis, Double) - low) / lattice.side)
+        return cast(func.greatest(-REACH, func.least(REACH, at)), Integer)
+
+    column, row = cell(Point.x, lattice.x), cell(Point.y, lattice.y)
+    healthy = Point.level == Level.HEALTHY
     query = (
-        select(row, column, func.count())
+        select(column, row, func.count().filter(healthy), func.count().filter(~healthy))
         .where(Point.stream_id == stream.id, Point.epoch == stream.epoch)
-        .where(and_(column.between(1, bins), row.between(1, bins)))
-        .group_by(row, column)
+        .where(Point.seq > after, Point.seq <= upto)
+        .group_by(literal_column("1"), literal_column("2"))
     )
-    for i, j, count in session.execute(query):
-        grid[i - 1, j - 1] = count
-    return grid
+    found = np.array([tuple(line) for line in session.execute(query)], np.int64).reshape(-1, 4)
+    return found[:, 0], found[:, 1], found[:, 2:]
+
+
+def anomalies(session: Session, stream: Found, after: int, upto: int, most: int) -> np.ndarray:
+    """The newest `most` points after a seq that are not healthy, oldest first.
+
+    Columns, (n, 5): seq, x, y, score, level.
+    """
+    query = (
+        select(Point.seq, Point.x, Point.y, Point.score, Point.level)
+        .where(Point.stream_id == stream.id, Point.epoch == stream.epoch)
+        .where(Point.seq > after, Point.seq <= upto, Point.level != Level.HEALTHY)
+        .order_by(Point.seq.desc())
+        .limit(most)
+    )
+    found = [tuple(line) for line in session.execute(query)]
+    return np.array(found[::-1], np.float64).reshape(-1, 5)
+
+
+def about(
+    session: Session, who: Identity, baseline_id: int, name: str, cursor: Cursor
+) -> dict[str, Any] | None:
+    """When a point came and its metadata; None for one that retention took or that never was."""
+    row = find(session, who, baseline_id, name)
+    found = session.execute(
+        select(Point.received_at, Point.metadata_)
+        .where(Point.stream_id == row.id, Point.epoch == cursor.epoch)
+        .where(Point.seq == cursor.seq)
+    ).one_or_none()
+    return None if found is None else {"received_at": found[0], "metadata": found[1]}
 
 
 def _points(row: Found) -> Any:

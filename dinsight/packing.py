@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from dinsight.streams import level_word
 from dinsight.version import version
 
 HEAD = ("epoch", "first", "n", "reset", "status")  # of a packed delta; the rest is of its points
+
+MOVING = ("streamed_points", "last_update", "rate", "score", "age")  # with every batch
+DERIVED = ("last_seq", "progress_percentage")  # by the page, of others
 
 
 def pack(delta: Delta, now: dt.datetime) -> dict[str, Any]:
@@ -36,6 +40,25 @@ def pack(delta: Delta, now: dt.datetime) -> dict[str, Any]:
         "reset": delta.reset,
         "status": pack_status(delta.status, now),
     }
+
+
+def pack_since(delta: Delta, now: dt.datetime, known: str) -> dict[str, Any]:
+    """The same with no more of the status than what a page does not know.
+
+    What seldom changes has a tag, which the page sends with its next question: while it is the
+    same, only `MOVING` goes out, with numbers as long as a page shows them.
+    """
+    packed = pack(delta, now)
+    status = packed["status"]
+    moving = {name: _short(status[name]) for name in MOVING}
+    slow = {name: value for name, value in status.items() if name not in {*MOVING, *DERIVED}}
+    tag = hashlib.blake2s(repr(slow).encode(), digest_size=6).hexdigest()
+    packed["status"] = moving if tag == known else slow | moving | {"tag": tag}
+    return packed
+
+
+def _short(value: Any) -> Any:
+    return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
 def push(message: Json, known: Json | None) -> Json:
@@ -95,6 +118,16 @@ def pack_times(status: dict[str, Any]) -> dict[str, Any]:
 
 def floats(values: np.ndarray) -> str:
     return text(np.ascontiguousarray(values, "<f4").tobytes())
+
+
+def pack_points(points: np.ndarray) -> dict[str, Any]:
+    """Points (n, 5) with gaps in their seq: seq, x, y, score, level."""
+    level = points[:, 4].astype(np.uint8)
+    return {
+        "seq": points[:, 0].astype(int).tolist(),
+        **{name: floats(points[:, at]) for at, name in enumerate(("x", "y", "score"), 1)},
+        "level": text(level.tobytes()),
+    }
 
 
 def pack_grid(grid: Grid) -> dict[str, Any]:

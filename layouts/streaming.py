@@ -7,11 +7,19 @@ import enum
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 
-from layouts import kiosk, point, replay, trend, viewing
+from layouts import figures, kiosk, point, replay, trend, viewing
 from layouts.components import button, fact, field
 from layouts.figures import POINT_SIZE, config, nothing
 
 INTERVAL_SECONDS, GLOW = 2.0, 10
+PLAIN = "plain"
+COLOURS = [
+    {"label": "red", "value": PLAIN},
+    {"label": "by order", "value": figures.ORDER},
+    {"label": "by score", "value": figures.SCORE},
+    {"label": "by level", "value": figures.LEVEL},
+    {"label": "normal or not", "value": figures.NORMAL},
+]
 
 
 MAPS = {"umap": "UMAP", "distance": "Distances", "mspc": "T² and SPE"}
@@ -68,6 +76,16 @@ class Ids(enum.StrEnum):
     CONTOUR_ASK = "live-contour-ask"
     CONTOUR = "live-contour"
     ACTED = "live-acted"
+    ABOUT_ASK = "live-about-ask"
+    ABOUT = "live-about"
+    # on the map, and how it is shown
+    FIT = "live-fit"
+    FOLLOW = "live-follow"
+    EDGE = "live-edge"
+    LABEL = "live-label"
+    COLOUR = "live-colour"
+    COLUMNS = "live-columns"
+    COLUMNS_FIELD = "live-columns-field"
 
 
 def map_word(layout: str) -> str:
@@ -103,9 +121,10 @@ def page() -> html.Div:
 
 def _stores() -> html.Div:
     stores = (Ids.WANT, Ids.VIEW, Ids.ASK, Ids.FEED, Ids.CONTOUR_ASK, Ids.CONTOUR, Ids.ACTED)
+    more = (Ids.ABOUT_ASK, Ids.ABOUT)
     return html.Div(
         [
-            *(dcc.Store(id=id) for id in stores),
+            *(dcc.Store(id=id) for id in (*stores, *more)),
             dcc.Interval(id=Ids.TICK, interval=int(INTERVAL_SECONDS * 1000)),
             html.Div(id=Ids.ANNOUNCE, className="sr-only", role="status"),
         ],
@@ -173,6 +192,12 @@ def _stage() -> html.Section:
                 responsive=True,
                 className="map",
             ),
+            html.Div(id=Ids.EDGE, className="map-edge"),
+            html.Div(id=Ids.LABEL, className="map-label", role="tooltip", hidden=True),
+            html.Div(
+                button("Fit", Ids.FIT, title="Show the baseline and every point near it"),
+                className="map-tools",
+            ),
             html.Div(id=Ids.EMPTY, className="empty"),
             html.P(id=Ids.NOTE, className="map-note"),
         ],
@@ -239,11 +264,17 @@ def _status() -> html.Section:
 
 
 def _view_settings() -> html.Section:
-    kept = {"persistence": True, "persistence_type": "local"}
+    """How the stream is shown. `assets/live_view.js` keeps the choices, and in the address."""
     return html.Section(
         [
             html.H2("View"),
-            dbc.Switch(id=Ids.CONTOURS, label="Contours", value=True, **kept),
+            dbc.Switch(id=Ids.FOLLOW, label="Follow the newest points", value=False),
+            dbc.Switch(id=Ids.CONTOURS, label="Contours", value=True),
+            field(
+                "Colour",
+                dbc.Select(id=Ids.COLOUR, options=COLOURS, value=PLAIN, class_name="input"),
+                for_=Ids.COLOUR,
+            ),
             field(
                 "Point size",
                 dcc.Slider(
@@ -254,42 +285,34 @@ def _view_settings() -> html.Section:
                     value=POINT_SIZE,
                     marks=None,
                     updatemode="drag",
-                    **kept,
                 ),
                 for_=Ids.SIZE,
             ),
-            field(
-                "Ring the newest",
-                dbc.Input(
-                    id=Ids.GLOW,
-                    type="number",
-                    min=0,
-                    max=1000,
-                    step=1,
-                    value=GLOW,
-                    class_name="input short",
-                ),
-                for_=Ids.GLOW,
+            field("Ring the newest", _number(Ids.GLOW, GLOW, 0, 1000, 1), for_=Ids.GLOW),
+            html.Fieldset(
+                [
+                    html.Legend("Say of a point"),
+                    dcc.Checklist(id=Ids.COLUMNS, options=[], value=None, className="checks"),
+                ],
+                id=Ids.COLUMNS_FIELD,
+                className="columns",
+                hidden=True,
             ),
-            dbc.Switch(id=Ids.AUTO, label="Refresh by itself", value=True, **kept),
+            dbc.Switch(id=Ids.AUTO, label="Refresh by itself", value=True),
             field(
                 "every (s)",
-                dbc.Input(
-                    id=Ids.INTERVAL,
-                    type="number",
-                    min=0.5,
-                    max=10,
-                    step=0.5,
-                    value=INTERVAL_SECONDS,
-                    class_name="input short",
-                    **kept,
-                ),
+                _number(Ids.INTERVAL, INTERVAL_SECONDS, 0.5, 10, 0.5),
                 for_=Ids.INTERVAL,
             ),
             button("Refresh now", Ids.REFRESH),
         ],
         className="card view",
     )
+
+
+def _number(id: str, value: float, least: float, most: float, step: float) -> dbc.Input:
+    limits = {"min": least, "max": most, "step": step}
+    return dbc.Input(id=id, type="number", value=value, class_name="input short", **limits)
 
 
 def _reset_dialog() -> html.Dialog:

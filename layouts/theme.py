@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 BASELINE, MONITOR = "#1A73E8", "#DC2626"  # data colours, the same in both themes
+ANOMALOUS = "#9333EA"  # of a density that holds anomalous points: told from red by any eye
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,16 @@ THEMES = {
         monitor_lines="rgba(252, 129, 129, 0.65)",
     ),
 }
+
+
+def rgb(colour: str) -> tuple[int, int, int]:
+    """The parts of a colour.
+
+    >>> rgb("#1A73E8")
+    (26, 115, 232)
+    """
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return red, green, blue
 
 
 def theme(name: str | None) -> Theme:

@@ -31,7 +31,7 @@ from dinsight.models import Baseline, FittedMap, Job, Point
 from dinsight.services import Services
 from layouts.figures import Screen
 from layouts.streaming import MAPS, Ids
-from tests.factories import BASELINE, FEATURES, PASSWORD, csv, healthy
+from tests.factories import BASELINE, FEATURES, PASSWORD, csv, failing, healthy
 
 STREAMING, MACHINES = "/dashboard/streaming", "/dashboard/machines"
 
@@ -354,11 +354,101 @@ def test_contour_of_the_points_has_a_densest_cell(
 
     assert contour() is None
     send(40)
-    grid = contour()
+    found = contour()
+    grid = found["grid"]
     z = np.frombuffer(base64.b64decode(grid["z"]), np.uint8)
     assert len(z) == len(grid["x"]) * len(grid["y"])
     assert z.max() == 255
-    assert grid["epoch"] == 1
+    assert found["epoch"] == 1
+    assert "images" not in found
+
+
+def test_what_lies_before_the_window_is_pictures_and_its_anomalous_points(
+    signed_in: Browser, services: Services, user: Identity, baseline_id: int
+) -> None:
+    for rows in (failing(10), healthy(30), failing(5, seed=3)):
+        with services.sessions.begin() as session:
+            batch = Incoming(csv(rows), "batch.csv")
+            ingest(session, user, baseline_id, batch, limits=services.limits, now=services.now())
+    with services.sessions() as session:
+        stored = session.execute(select(Point.seq, Point.level).order_by(Point.seq)).all()
+
+    def ask(**more: Any) -> Any:
+        asked = signed_in.call(
+            "live-contour.data",
+            "live-contour-ask.data",
+            live_contour_ask__data=question(baseline_id, **more),
+        )
+        return asked.json["response"]["live-contour"]["data"]
+
+    found = ask(window=41, earlier=True, contours=False)
+    assert found["grid"] is None
+    assert all(each["source"].startswith("data:image/png") for each in found["images"])
+    earlier = found["earlier"]
+    assert earlier["seq"] == [seq for seq, level in stored if level and seq < 41]
+    assert len(earlier["seq"]) == len(floats(earlier["x"])) == len(floats(earlier["score"])) > 5
+    assert "earlier" not in ask(window=41)
+
+
+def test_a_point_says_when_it_came_and_its_metadata(
+    signed_in: Browser, services: Services, user: Identity, baseline_id: int
+) -> None:
+    with services.sessions.begin() as session:
+        batch = Incoming(csv(healthy(2), metadata=["first", "<b>second</b>"]), "batch.csv")
+        now = services.now()
+        ingest(session, user, baseline_id, batch, limits=services.limits, now=now)
+
+    def about(after: str) -> Any:
+        asked = signed_in.call(
+            "live-about.data",
+            "live-about-ask.data",
+            live_about_ask__data=question(baseline_id, after=after),
+        )
+        return asked.json["response"]["live-about"]["data"]
+
+    found = about("1:2")
+    assert found == {
+        "key": "1",
+        "epoch": 1,
+        "seq": 2,
+        "received_at": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "metadata": {"note": "<b>second</b>"},
+    }
+    assert about("1:3") is None
+
+
+def test_a_poll_tells_of_the_status_only_what_is_not_known(
+    signed_in: Browser, services: Services, user: Identity, baseline_id: int
+) -> None:
+    def send(count: int) -> None:
+        with services.sessions.begin() as session:
+            batch = Incoming(csv(healthy(count)), "batch.csv")
+            ingest(session, user, baseline_id, batch, limits=services.limits, now=services.now())
+
+    send(5)
+    whole = signed_in.feed(question(baseline_id))["status"]
+    assert {"tag", "map_id", "alarm_limit", "level", "status", "streamed_points"} <= whole.keys()
+    send(10)
+    known = {"after": "1:5", "known": whole["tag"]}
+    answer = signed_in.poll(question(baseline_id, **known))
+    assert len(answer.data) <= 500
+    status = answer.json["response"]["live-feed"]["data"]["status"]
+    assert status.keys() == {"streamed_points", "last_update", "rate", "score", "age"}
+    assert status["streamed_points"] == 15
+
+    with services.sessions.begin() as session:
+        streams.control(session, user, baseline_id, "default", "pause")
+    again = signed_in.feed(question(baseline_id, **known))["status"]
+    assert again["status"] == "paused"
+    assert again["tag"] != whole["tag"]
+
+
+def test_whoever_slept_is_given_the_newest_points_at_once(
+    signed_in: Browser, send: Callable[[int], Any], baseline_id: int
+) -> None:
+    send(40)
+    found = signed_in.feed(question(baseline_id, after="1:2", limit=10))
+    assert (found["first"], found["n"], found["reset"]) == (31, 10, False)
 
 
 # ---- opening ----

@@ -57,12 +57,35 @@ def test_baseline_is_drawn_as_the_float32_that_live_points_come_as() -> None:
 
 
 def test_without_webgl_plain_svg_draws_fewer() -> None:
-    many = np.zeros((10_000, 2))
+    many = np.random.default_rng(4).normal(size=(10_000, 2))
     plain, gl = stream_map(many, gl=False), stream_map(many, gl=True)
     assert trace(plain, "Monitor")["type"] == "scatter"
     assert trace(gl, "Monitor")["type"] == "scattergl"
-    assert len(trace(plain, "Baseline")["x"]) == figures.CAP_SVG  # type: ignore[arg-type]
-    assert len(trace(gl, "Baseline")["x"]) == 10_000  # type: ignore[arg-type]
+    assert len(trace(plain, "Baseline")["x"]) == figures.SVG.baseline  # type: ignore[arg-type]
+    assert len(trace(gl, "Baseline")["x"]) == figures.GL.baseline  # type: ignore[arg-type]
+
+
+def test_a_large_baseline_is_a_sample_over_its_density() -> None:
+    many = np.random.default_rng(4).normal(size=(10_000, 2))
+    (image,) = stream_map(many)["layout"]["images"]  # type: ignore[index]
+    assert image["source"].startswith("data:image/png;base64,")
+    assert image["layer"] == "below"
+    assert image["x"] < many[:, 0].min() and many[:, 1].max() < image["y"]
+    assert image["x"] + image["sizex"] > many[:, 0].max()
+    assert len(image["source"]) < 40_000
+    assert stream_map()["layout"]["images"] == []  # type: ignore[index]
+
+
+def test_every_way_of_colouring_says_what_its_colours_mean() -> None:
+    for mode, axis in figures.colours().items():
+        go.layout.Coloraxis(axis)
+        bar = axis["colorbar"]
+        assert len(bar["tickvals"]) == len(bar["ticktext"]) >= 2, mode
+        assert axis["cmin"] <= min(bar["tickvals"]) and max(bar["tickvals"]) <= axis["cmax"]
+    score = figures.colours()["score"]
+    assert score["colorbar"]["ticktext"][1] == "limit"
+    colours = [colour for at, colour in score["colorscale"] if at == 0.5]
+    assert len(set(colours)) == 2  # it breaks at the limit
 
 
 def test_a_finger_scrolls_the_page_and_a_mouse_moves_the_map() -> None:

@@ -401,6 +401,9 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
         Press("point-ask.data", {"point-ask.data": ask(ids, baseline_id=number, epoch=1, seq=3)})
         for number in (ids.baseline, ids.unfitted)
     ],
+    "live-about.data": lambda ids: [
+        Press("live-about-ask.data", {"live-about-ask.data": ask(ids, after="1:1")})
+    ],
     "live-acted.data": lambda ids: [
         typed(button, **{"live-view.data": ask(ids)})
         for button in (
@@ -413,7 +416,10 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
     ],
 }
 # Those that a wall screen may call: they read what `page_user` may see.
-FOR_DISPLAYS = {"main.children", "live-baseline.options", "live-feed.data", "live-contour.data"}
+FOR_DISPLAYS = {
+    *("main.children", "live-baseline.options", "live-feed.data", "live-contour.data"),
+    "trend-answer.data",
+}
 
 
 def first_output(entry: Json) -> str:
