@@ -63,8 +63,9 @@ class Want:
 
 def register(app: Dash, services: Services) -> None:
     def open_(want: dict[str, Any] | None) -> list[Any]:
-        wanted = Want.parse(want or {}, request.host_url, push=live.offered())
-        return opened(services, page_user(), wanted)
+        who = page_user()
+        push = live.offered() and who.sight is None  # a display has no socket: it polls
+        return opened(services, who, Want.parse(want or {}, request.host_url, push=push))
 
     display_door.admit(app.server, f"{Ids.BASELINE}.options")
     app.clientside_callback(
