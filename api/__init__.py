@@ -13,6 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from api import (
     access,
     anomaly,
+    areas,
     audit,
     auth,
     baselines,
@@ -59,7 +60,7 @@ def register(server: Flask, services: Services) -> None:
     security.register(server, services.settings, services.secret_key)
     errors.register(server)
     api = document.register(server, PREFIX)
-    for resource in (auth, users, audit, baselines, monitor, streaming, anomaly):
+    for resource in (auth, users, audit, baselines, monitor, streaming, anomaly, areas):
         prefix = PREFIX + (resource.blueprint.url_prefix or "")
         api.register_blueprint(resource.blueprint, url_prefix=prefix)
     server.register_blueprint(docs.blueprint, url_prefix=f"{PREFIX}/docs")

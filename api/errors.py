@@ -34,6 +34,7 @@ STATUS: dict[type[errors.DinsightError], int] = {
     errors.RefitUnderWay: 409,
     errors.MapOutdated: 409,
     errors.EpochChanged: 409,
+    errors.MapRefitted: 409,
     errors.EmailTaken: 409,
     errors.LastAdmin: 409,
     errors.LinkUsed: 410,
@@ -46,7 +47,9 @@ STATUS: dict[type[errors.DinsightError], int] = {
 }
 
 # Those that are somebody's: who asks for another's meets the same answer as for none.
-OBJECTS = (errors.BaselineNotFound, errors.KeyNotFound, errors.UserNotFound)
+OBJECTS = (
+    *(errors.BaselineNotFound, errors.KeyNotFound, errors.UserNotFound, errors.AreaNotFound),
+)
 
 log = logging.getLogger(__name__)
 

@@ -113,6 +113,10 @@ class StreamNotFound(NotFound):
     """This baseline has no such stream."""
 
 
+class AreaNotFound(NotFound):
+    """This baseline has no such area."""
+
+
 class KeyNotFound(NotFound):
     """There is no such API key."""
 
@@ -147,6 +151,10 @@ class MapBeingRefitted(DinsightError):
 
 class MapOutdated(DinsightError):
     """This map was made by another version of D'insight: refit the baseline."""
+
+
+class MapRefitted(DinsightError):
+    """The baseline was refitted since this area was drawn: draw it on the new map."""
 
 
 class EpochChanged(DinsightError):

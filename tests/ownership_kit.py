@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Table, text
 from sqlalchemy.engine import Engine
 
-from dinsight import accounts
+from dinsight import accounts, areas
 from dinsight.accounts import Identity
 from dinsight.ingest import Incoming, ingest
 from dinsight.models import Base, Baseline
@@ -24,11 +24,20 @@ from tests.test_callbacks import Browser
 
 POINTS = 40
 NIGHT = "night shift"
-SECRETS = ("ada@example.com", "Pump of Ada", "gateway of Ada", "note of Ada")
+SECRETS = ("ada@example.com", "Pump of Ada", "gateway of Ada", "note of Ada", "Area of Ada")
 MISSING = 910_009  # no object has this number
-STARTS = {"baselines": 710_001, "users": 720_001, "api_keys": 730_001}  # told apart in answers
+STARTS = {  # told apart in answers
+    **{"baselines": 710_001, "users": 720_001, "api_keys": 730_001, "areas": 740_001},
+}
+# What a path names beside its object, and which of Ada's first baseline.
+INNER = {"seq": 1, "area_id": STARTS["areas"]}
 
 Json = dict[str, Any]
+AREA: Json = {
+    "name": "Area of Ada",
+    "kind": "rectangle",
+    "geometry": {"x0": -1, "y0": -1, "x1": 1, "y1": 1},
+}
 
 
 @dataclass(frozen=True)
@@ -119,6 +128,7 @@ def make_world(services: Services, client: FlaskClient, make_baseline: Callable[
         kept.status, kept.map_id = "processing", None
         row, _ = accounts.make_key(session, ada.id, "gateway of Ada")
         hers = Ids(fitted, unfitted, row.id, ada.id)
+        areas.add(session, ada, fitted, AREA)
         for stream in ("default", NIGHT):
             incoming = Incoming(
                 csv(healthy(POINTS), metadata=notes), "batch.csv", stream, key="a key of Ada"

@@ -32,6 +32,8 @@ from tests import browser as kit
 from tests.browser import LiveServer
 from tests.factories import BASELINE, PASSWORD, csv, healthy
 from tests.ownership_kit import (
+    AREA,
+    INNER,
     MISSING,
     NIGHT,
     NONE,
@@ -52,6 +54,7 @@ from tests.test_api_auth import bearer, login
 
 API = "/api/v1"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+AREA_ID = "<int:area_id>"
 BASELINE_ID, KEY_ID, USER_ID = "<int:baseline_id>", "<int:key_id>", "<int:user_id>"
 
 
@@ -81,6 +84,10 @@ ROUTES: dict[str, Callable[[], Json]] = {
     f"PATCH /dinsight/{BASELINE_ID}": body(name="Taken over"),
     f"POST /dinsight/{BASELINE_ID}/refit": body(map="mspc"),
     f"GET /dinsight/{BASELINE_ID}/report": nothing,
+    f"GET /dinsight/{BASELINE_ID}/areas": nothing,
+    f"POST /dinsight/{BASELINE_ID}/areas": body(**AREA),
+    f"PUT /dinsight/{BASELINE_ID}/areas/{AREA_ID}": body(name="Taken over"),
+    f"DELETE /dinsight/{BASELINE_ID}/areas/{AREA_ID}": nothing,
     f"POST /monitor/{BASELINE_ID}": batch,
     f"GET /monitor/{BASELINE_ID}": nothing,
     f"GET /monitor/{BASELINE_ID}/coordinates": nothing,
@@ -114,7 +121,10 @@ OPEN: dict[str, Callable[[], Json]] = {
     "GET /docs": nothing,
     "GET /docs/<name>": nothing,
 }
-BODY_IDS = {"baseline_dataset_id", "comparison_dataset_id"}  # of POST /anomaly/detect
+BODY_IDS = {
+    *("baseline_dataset_id", "comparison_dataset_id"),  # of POST /anomaly/detect
+    "map_id",  # of POST /dinsight/…/areas: any but the baseline's present map is refused
+}
 ROLES_IN_BODIES = {f"PATCH /users/{USER_ID}", "POST /users"}  # for administrators alone
 PAGES = ("/", "/dashboard/streaming", "/account", "/admin")
 
@@ -149,10 +159,10 @@ class Call:
     stream: str | None
 
     def __call__(self, send: Credential, number: int) -> Any:
-        (name,) = (each for each in arguments(self.rule) if each != "seq")
+        (name,) = (each for each in arguments(self.rule) if each not in INNER)
         more = ROUTES.get(f"{self.method} {self.rule}", nothing)()
         query = {"stream": self.stream} if self.stream else {}
-        path = API + fill(self.rule, seq=1, **{name: number})
+        path = API + fill(self.rule, **INNER, **{name: number})
         return send(self.method, path, query_string=query, **more)
 
     @property
@@ -163,7 +173,7 @@ class Call:
 def calls(hers: Ids) -> Iterator[Call]:
     """Every method on every route that names an object, for every object that it can name."""
     for rule in sorted({route.split(" ", 1)[1] for route in ROUTES}):
-        for name in set(arguments(rule)) - {"seq"}:
+        for name in set(arguments(rule)) - set(INNER):
             streams = (None, NIGHT) if name == "baseline_id" else (None,)
             for method, number, stream in itertools.product(METHODS, hers.of(name), streams):
                 yield Call(method, rule, number, stream)
@@ -261,7 +271,8 @@ def test_an_administrator_reaches_everything(world: World) -> None:
         for call in calls(world.hers)
         if call.exists and call.number != world.hers.unfitted and call.stream is None
     ]
-    reachable.sort(key=lambda call: (call.method == "DELETE", call.rule.startswith("/dinsight")))
+    deletes = f"/dinsight/{BASELINE_ID}"  # what all the others name
+    reachable.sort(key=lambda call: (call.method == "DELETE", call.rule == deletes))
     statuses = {
         f"{call.method} {call.rule}": call(boss, call.number).status_code for call in reachable
     }
@@ -475,8 +486,8 @@ def test_a_cookie_without_its_csrf_header_changes_nothing(world: World) -> None:
         method, rule = route.split(" ", 1)
         if method == "GET":
             continue
-        for name in (set(arguments(rule)) - {"seq"}) or {""}:
-            path = fill(rule, **{name: world.hers.of(name)[0]}) if name else rule
+        for name in (set(arguments(rule)) - set(INNER)) or {""}:
+            path = fill(rule, **INNER, **{name: world.hers.of(name)[0]}) if name else rule
             for forged in ({}, {"X-CSRF-TOKEN": "guessed"}):
                 more = make()
                 more["headers"] = more.get("headers", {}) | forged
@@ -500,7 +511,8 @@ def test_a_role_or_an_owner_in_a_body_has_no_effect(world: World) -> None:
         if method in {"GET", "DELETE"}:
             continue
         login_again = world.credentials(world.ada)[0]
-        path = fill(rule, **{n: world.hers.of(n)[0] for n in set(arguments(rule)) - {"seq"}})
+        named_ = {n: world.hers.of(n)[0] for n in set(arguments(rule)) - set(INNER)}
+        path = fill(rule, **INNER, **named_)
         sneaked = {
             **{"role": "admin", "is_admin": True, "id": world.hers.user, "sub": str(world.eve.id)},
             **{"owner_id": world.eve.id, "user_id": world.eve.id, "disabled_at": None},
@@ -544,8 +556,8 @@ def test_a_token_that_is_none_opens_nothing(world: World, kind: str) -> None:
     before = world.rows_of(world.ada)
     for route, make in ROUTES.items():
         method, rule = route.split(" ", 1)
-        values = {n: world.hers.of(n)[0] for n in set(arguments(rule)) - {"seq"}}
-        answer = forged(method, API + fill(rule, seq=1, **values), **make())
+        values = {n: world.hers.of(n)[0] for n in set(arguments(rule)) - set(INNER)}
+        answer = forged(method, API + fill(rule, **INNER, **values), **make())
         assert (answer.status_code, answer.json["error"]["code"]) == (401, "NOT_SIGNED_IN"), route
     assert world.rows_of(world.ada) == before
 
