@@ -13,6 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from api import (
     access,
     anomaly,
+    areas,
     audit,
     auth,
     baselines,
@@ -65,7 +66,7 @@ def register(server: Flask, services: Services) -> None:
     api = document.register(server, PREFIX)
     resources = (
         *(auth, users, audit, baselines, displays, monitor, streaming, replay, machines),
-        anomaly,
+        *(anomaly, areas),
     )
     for resource in resources:
         prefix = PREFIX + (resource.blueprint.url_prefix or "")

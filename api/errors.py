@@ -37,6 +37,7 @@ STATUS: dict[type[errors.DinsightError], int] = {
     errors.ReplayUnderWay: 409,
     errors.MonitorFileInUse: 409,
     errors.EpochChanged: 409,
+    errors.MapRefitted: 409,
     errors.EmailTaken: 409,
     errors.LastAdmin: 409,
     errors.LinkUsed: 410,
@@ -50,6 +51,7 @@ STATUS: dict[type[errors.DinsightError], int] = {
 
 # Those that are somebody's: who asks for another's meets the same answer as for none.
 OBJECTS = (
+    errors.AreaNotFound,
     errors.BaselineNotFound,
     errors.DisplayNotFound,
     errors.KeyNotFound,

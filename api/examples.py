@@ -161,6 +161,19 @@ MONITOR_FILES: Example = {
     ],
     "sample": False,
 }
+NEW_AREA: Example = {
+    "name": "Idle",
+    "kind": "rectangle",
+    "geometry": {"x0": -1.5, "y0": -1.0, "x1": 2.0, "y1": 1.25},
+}
+AREA: Example = {
+    "id": 3,
+    **NEW_AREA,
+    "map": "distance",
+    "applied": True,
+    "created_at": AT,
+    "changed_at": AT,
+}
 ERROR: Example = {
     "success": False,
     "message": "x.csv: line 3, column f_1: expected a finite number, found an empty cell",

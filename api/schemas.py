@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dinsight import maps
+from dinsight import maps, shapes
 
 Schema = dict[str, Any]
 
@@ -238,6 +238,7 @@ STATUS = record(
         "level": LEVEL,
         "level_since": about(maybe(MOMENT), "When the level began; null where it is not known"),
         "score": maybe(NUMBER),
+        "areas_revision": about(TEXT, "Another after every change of the baseline's normal areas"),
         **_JUDGED,
     }
 )
@@ -284,6 +285,29 @@ MONITOR_FILES = record(
         "sample": about(FLAG, "Whether the sample machine's file fits this baseline"),
     }
 )
+
+_LISTED = {"rectangle": ("x0", "y0", "x1", "y1"), "ellipse": ("x", "y", "rx", "ry", "angle")}
+GEOMETRY: Schema = {
+    "anyOf": [
+        *(record(dict.fromkeys(names, NUMBER)) for names in _LISTED.values()),
+        record({"points": many(many(NUMBER))}),
+    ]
+}
+
+AREA = record(
+    {
+        "id": WHOLE,
+        "name": TEXT,
+        "kind": one_of(*shapes.KINDS),
+        "geometry": about(GEOMETRY, "The numbers of the shape, in map units"),
+        "map": about(LAYOUT, "The kind of the map that it was drawn on"),
+        "applied": about(FLAG, "Whether that is the present map: else it applies to nothing"),
+        "created_at": MOMENT,
+        "changed_at": MOMENT,
+    }
+)
+
+AREAS = record({"map_id": maybe(WHOLE), "revision": TEXT, "areas": many(ref("Area"))})
 
 RESET = record({"deleted_points": COUNT, "epoch": WHOLE, "stream": TEXT})
 CONTROLLED = record({"status": STATE, "stream": TEXT, "epoch": WHOLE})
@@ -499,6 +523,7 @@ COMPONENTS: dict[str, Schema] = {
     "Sessions": EPOCHS,
     "Replay": REPLAY,
     "MonitorFile": MONITOR_FILE,
+    "Area": AREA,
     "Comparison": COMPARISON,
     "Explanation": EXPLANATION,
     "ReportCard": REPORT,

@@ -117,6 +117,10 @@ class MonitorFileNotFound(NotFound):
     """There is no such monitor file."""
 
 
+class AreaNotFound(NotFound):
+    """This baseline has no such area."""
+
+
 class KeyNotFound(NotFound):
     """There is no such API key."""
 
@@ -163,6 +167,10 @@ class ReplayUnderWay(DinsightError):
 
 class MonitorFileInUse(DinsightError):
     """This file is being replayed: stop the replay first."""
+
+
+class MapRefitted(DinsightError):
+    """The baseline was refitted since this area was drawn: draw it on the new map."""
 
 
 class EpochChanged(DinsightError):

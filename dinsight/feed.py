@@ -15,7 +15,7 @@ import numpy as np
 from sqlalchemy import Double, Integer, cast, func, literal_column, select
 from sqlalchemy.orm import Session
 
-from dinsight import baselines
+from dinsight import areas, baselines
 from dinsight.accounts import Identity
 from dinsight.cells import REACH, Lattice
 from dinsight.errors import InvalidRequest
@@ -52,7 +52,8 @@ class Cursor:
 class Delta:
     """What is new after a cursor: the points `first`, `first + 1`, … of an epoch.
 
-    `reset` says that the reader's points are of an earlier epoch and must go.
+    `reset` says that the reader's points are of an earlier epoch and must go. `inside` says of each
+    point whether it lies in a normal area, and is None where the map has none.
     """
 
     epoch: int
@@ -63,10 +64,19 @@ class Delta:
     level: np.ndarray
     reset: bool
     status: dict[str, Any]
+    inside: np.ndarray | None = None
 
     @property
     def cursor(self) -> Cursor:
         return Cursor(self.epoch, self.first + len(self.x) - 1)
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Of the points from `first` on: whether each lies in a normal area; None without areas."""
+
+    first: int
+    inside: np.ndarray | None
 
 
 def delta(
@@ -110,7 +120,26 @@ def delta(
         level=columns[:, 3].astype(np.uint8),
         reset=after is not None and not same,
         status=describe(row, now),
+        inside=areas.flags(session, row, columns[:, 0], columns[:, 1]),
     )
+
+
+def flags(session: Session, stream: Found, after: Cursor, *, limit: int) -> Flags:
+    """Whether points lie in a normal area: those after the cursor, at most `limit`, of its epoch.
+
+    None where there are no areas, or points of another epoch are asked for.
+    """
+    if after.epoch != stream.epoch:
+        return Flags(after.seq + 1, None)
+    found = session.execute(
+        select(Point.seq, Point.x, Point.y)
+        .where(Point.stream_id == stream.id, Point.epoch == stream.epoch, Point.seq > after.seq)
+        .order_by(Point.seq)
+        .limit(limit)
+    ).all()
+    columns = np.array([tuple(point)[1:] for point in found], dtype=np.float64).reshape(-1, 2)
+    first = found[0].seq if found else after.seq + 1
+    return Flags(first, areas.flags(session, stream, columns[:, 0], columns[:, 1]))
 
 
 def latest(

@@ -145,6 +145,7 @@ class Baseline(Base):
         ForeignKey("maps.id", use_alter=True, ondelete="SET NULL")
     )
     refit: Mapped[Json | None]  # the last refit, present or past; see `dinsight.refitting`
+    areas_revision: Mapped[str] = mapped_column(server_default="")  # see `dinsight.areas`
     created_at: Mapped[Moment] = mapped_column(server_default=NOW)
 
 
@@ -194,6 +195,27 @@ class FittedMap(Base):
     report: Mapped[Json] = mapped_column(server_default="{}", deferred=True)
     fit_seconds: Mapped[float]
     created_at: Mapped[Moment] = mapped_column(server_default=NOW)
+
+
+class Area(Base):
+    """A normal area of a baseline, on the map that it was drawn on, which may have gone since.
+
+    `geometry` holds the numbers of its kind (`dinsight.shapes`), `layout` the kind of its map.
+    """
+
+    __tablename__ = "areas"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    baseline_id: Mapped[int] = mapped_column(
+        ForeignKey("baselines.id", ondelete="CASCADE"), index=True
+    )
+    map_id: Mapped[int | None] = mapped_column(ForeignKey("maps.id", ondelete="SET NULL"))
+    layout: Mapped[str]
+    name: Mapped[str]
+    kind: Mapped[str]  # rectangle | ellipse | lasso
+    geometry: Mapped[Json]
+    created_at: Mapped[Moment] = mapped_column(server_default=NOW)
+    changed_at: Mapped[Moment] = mapped_column(server_default=NOW)
 
 
 class Job(Base):

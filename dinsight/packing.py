@@ -39,7 +39,12 @@ def pack(delta: Delta, now: dt.datetime) -> dict[str, Any]:
         "level": text(delta.level.astype(np.uint8).tobytes()),
         "reset": delta.reset,
         "status": pack_status(delta.status, now),
-    }
+    } | pack_flags(delta.inside)
+
+
+def pack_flags(inside: np.ndarray | None) -> dict[str, Any]:
+    """Base64 of a bit a point, the first the highest of the first byte; nothing without areas."""
+    return {} if inside is None else {"inside": text(np.packbits(inside).tobytes())}
 
 
 def pack_since(delta: Delta, now: dt.datetime, known: str) -> dict[str, Any]:

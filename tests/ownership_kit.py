@@ -14,7 +14,7 @@ from sqlalchemy import Table, text
 from sqlalchemy.engine import Engine
 
 from api import display_door
-from dinsight import accounts, displays, monitor_files
+from dinsight import accounts, areas, displays, monitor_files
 from dinsight.accounts import Identity
 from dinsight.baselines import File
 from dinsight.ingest import Incoming, ingest
@@ -27,14 +27,22 @@ from tests.test_callbacks import Browser
 
 POINTS = 40
 NIGHT = "night shift"
-SECRETS = ("ada@example.com", "Pump of Ada", "gateway of Ada", "note of Ada", "wall of Ada")
+SECRETS = (
+    *("ada@example.com", "Pump of Ada", "gateway of Ada", "note of Ada", "wall of Ada"),
+    "Area of Ada",
+)
 MISSING = 910_009  # no object has this number
 STARTS = {  # told apart in answers
     **{"baselines": 710_001, "users": 720_001, "api_keys": 730_001},
-    **{"displays": 740_001, "monitor_files": 750_001},
+    **{"displays": 740_001, "monitor_files": 750_001, "areas": 760_001},
 }
 
 Json = dict[str, Any]
+AREA: Json = {
+    "name": "Area of Ada",
+    "kind": "rectangle",
+    "geometry": {"x0": -1, "y0": -1, "x1": 1, "y1": 1},
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ class Ids:
     user: int
     display: int
     file: int = MISSING
+    area: int = MISSING
 
     def of(self, argument: str) -> list[int]:
         """The objects that an argument of a route can name; KeyError for one that is not known."""
@@ -56,6 +65,7 @@ class Ids:
             "user_id": [self.user],
             "display_id": [self.display],
             "file_id": [self.file],
+            "area_id": [self.area],
         }[argument]
 
 
@@ -137,7 +147,8 @@ def make_world(services: Services, client: FlaskClient, make_baseline: Callable[
         kept.status, kept.map_id = "processing", None
         row, _ = accounts.make_key(session, ada.id, "gateway of Ada")
         wall, token = displays.make(session, ada, fitted, name="wall of Ada", stream=NIGHT)
-        hers = Ids(fitted, unfitted, row.id, ada.id, wall.id)
+        areas.add(session, ada, fitted, AREA)
+        hers = Ids(fitted, unfitted, row.id, ada.id, wall.id, area=STARTS["areas"])
         for stream in ("default", NIGHT):
             incoming = Incoming(
                 csv(healthy(POINTS), metadata=notes), "batch.csv", stream, key="a key of Ada"

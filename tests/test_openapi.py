@@ -180,6 +180,15 @@ def monitor(api: Checked, number: int, other: int) -> None:
     assert api("GET", "/machines?trend=2").status_code == 400
     for page in ("", "?limit=5000&offset=3", "?after=1:3"):
         api("GET", f"{stream}/latest{page}")
+    shown = {"name": "Idle", "kind": "ellipse"}
+    round_ = {"geometry": {"x": 0, "y": 0, "rx": 1, "ry": 2}}
+    area = api("POST", f"/dinsight/{number}/areas", json={**shown, **round_}).json["data"]["id"]
+    assert api("POST", f"/dinsight/{number}/areas", json=shown).status_code == 422
+    drawn = {"geometry": {"points": [[0, 0], [1, 0], [0, 1]]}, "kind": "lasso"}
+    api("PUT", f"/dinsight/{number}/areas/{area}", json=drawn)
+    api("GET", f"/dinsight/{number}/areas")
+    api("DELETE", f"/dinsight/{number}/areas/{area}")
+    assert api("DELETE", f"/dinsight/{number}/areas/{area}").status_code == 404
     for action in ("pause", "resume", "stop", "complete", "start"):
         api("POST", f"{stream}/control", json={"action": action})
     assert api("POST", f"{stream}/control", json={"action": "explode"}).status_code == 400

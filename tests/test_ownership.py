@@ -34,6 +34,7 @@ from tests import browser as kit
 from tests.browser import LiveServer
 from tests.factories import BASELINE, PASSWORD, csv, healthy
 from tests.ownership_kit import (
+    AREA,
     MISSING,
     NIGHT,
     NONE,
@@ -55,6 +56,7 @@ from tests.test_api_auth import bearer, login
 
 API = "/api/v1"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+AREA_ID = "<int:area_id>"
 BASELINE_ID, KEY_ID, USER_ID = "<int:baseline_id>", "<int:key_id>", "<int:user_id>"
 DISPLAYS = f"/dinsight/{BASELINE_ID}/displays"
 
@@ -88,6 +90,10 @@ ROUTES: dict[str, Callable[[], Json]] = {
     f"GET {DISPLAYS}": nothing,
     f"POST {DISPLAYS}": body(name="another wall"),
     f"DELETE {DISPLAYS}/<int:display_id>": nothing,
+    f"GET /dinsight/{BASELINE_ID}/areas": nothing,
+    f"POST /dinsight/{BASELINE_ID}/areas": body(**AREA),
+    f"PUT /dinsight/{BASELINE_ID}/areas/{AREA_ID}": body(name="Taken over"),
+    f"DELETE /dinsight/{BASELINE_ID}/areas/{AREA_ID}": nothing,
     f"POST /monitor/{BASELINE_ID}": batch,
     f"GET /monitor/{BASELINE_ID}": nothing,
     f"GET /monitor/{BASELINE_ID}/coordinates": nothing,
@@ -130,6 +136,7 @@ OPEN: dict[str, Callable[[], Json]] = {
 BODY_IDS = {
     *("baseline_dataset_id", "comparison_dataset_id"),  # of POST /anomaly/detect
     "stored",  # a monitor file, of POST /streaming/{id}/replay
+    "map_id",  # of POST /dinsight/…/areas: any but the baseline's present map is refused
 }
 ROLES_IN_BODIES = {f"PATCH /users/{USER_ID}", "POST /users"}  # for administrators alone
 PAGES = ("/", "/dashboard/machines", "/dashboard/streaming", "/account", "/admin")

@@ -69,6 +69,7 @@ def test_a_stream_that_nothing_was_sent_to_has_not_started(act: Act, baseline_id
         "level_since": None,
         "score": None,
         "sensitivity_factor": 3.0,
+        "areas_revision": "",
         "alarm_limit": 1.0,
         "false_alarms_per_day": ANY,
     }
