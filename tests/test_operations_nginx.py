@@ -16,6 +16,7 @@ import requests
 
 from dinsight.database import Database
 from tests import server_kit
+from tests.live_kit import refusal, seqs, watch
 from tests.postgres_kit import ask as sql
 from tests.postgres_kit import eventually
 from tests.server_kit import ROOT, USER, Instance, ask, fitted_baseline, points, post, sign_in
@@ -113,6 +114,10 @@ def test_two_instances_are_one_server_and_one_may_be_stopped(
     assert any(made in instance.log for instance in instances)
 
     assert requests.get(f"{base}/metrics", timeout=10).status_code == 404
+    cookie = cookies.split(";")[0]
+    with watch(base, number, {"Cookie": cookie, "Origin": base}) as pushed:
+        assert seqs(pushed, 10) == list(range(1, 11))
+    assert refusal(base, number, {"Cookie": cookie, "Origin": "http://evil"}).status_code == 403
     large = requests.post(
         f"{base}/api/v1/monitor/{number}",
         files={"file": ("x.csv", b"x" * 3_000_000)},
