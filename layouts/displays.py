@@ -54,7 +54,9 @@ def dialog() -> html.Dialog:
                 "A wall screen opens its link once and then shows this stream for as long as the "
                 "link is not revoked. It can look at this baseline's streams and do nothing else."
             ),
-            html.P(html.A("Open the wall view here", id=Ids.WALL, href="?kiosk=1")),
+            html.P(
+                html.A("Open the wall view here", id=Ids.WALL, href="?kiosk=1", className="button")
+            ),
             html.Form(_form(), className="one-line", **{"data-stays": ""}),
             html.P(id=Ids.MESSAGE, role="status", className="message"),
             html.Div(id=Ids.LINK, className="new-link"),
