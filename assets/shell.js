@@ -82,6 +82,7 @@
     const names = {
       "/account": "Account",
       "/admin": "Administration",
+      "/dashboard/baselines": "Baselines",
       "/dashboard/streaming": "Streaming",
     };
     document.title = `${names[path.replace(/\/$/, "")] || "No such page"} · D'insight`;

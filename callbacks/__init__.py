@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dash import Dash
 
-from callbacks import account, admin, live, shell, signin, streaming
+from callbacks import account, admin, baselines, live, shell, signin, streaming
 from dinsight.services import Services
 
 
 def register(app: Dash, services: Services) -> None:
-    for module in (signin, shell, account, admin, streaming, live):
+    for module in (signin, shell, account, admin, streaming, live, baselines):
         module.register(app, services)

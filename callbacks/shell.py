@@ -9,9 +9,10 @@ from flask import redirect, request
 from werkzeug.wrappers import Response
 
 from api.security import page_user
-from callbacks import account, admin
+from callbacks import account, admin, baselines
 from dinsight.services import Services
 from layouts import streaming
+from layouts.baselines import PATH as BASELINES
 from layouts.shell import ACCOUNT, ADMIN, STREAMING, Ids, not_found
 
 
@@ -36,6 +37,8 @@ def page(services: Services, path: str) -> Any:
     path = path.rstrip("/")
     if path == STREAMING:
         return streaming.page()
+    if path == BASELINES:
+        return baselines.page(services, page_user())
     if path == ACCOUNT:
         return account.page(services, page_user())
     if path == ADMIN and page_user().is_admin:
