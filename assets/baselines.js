@@ -10,6 +10,7 @@
   const IDLE_MS = 30000;
   const LOST_MS = 12000; // an answer that has not come by then will not come
   let asked = null; // when the question under way was sent
+  let again = false; // whether something changed since then
   let timer = 0;
   let shownCard = ""; // the report card that was scrolled to
 
@@ -27,8 +28,11 @@
 
   function ask() {
     if (!place("baselines-list")) return;
-    const waiting = asked !== null && Date.now() - asked < LOST_MS;
-    if (!waiting && !document.hidden) {
+    if (asked !== null && Date.now() - asked < LOST_MS) {
+      again = true;
+      return;
+    }
+    if (!document.hidden) {
       asked = Date.now();
       put("baselines-ask", {});
     }
@@ -41,9 +45,12 @@
     asked = null;
     // Opening the page, the first answer is here before its elements are.
     window.setTimeout(() => uploads().follow(data), 0);
-    later(data.busy ? BUSY_MS : IDLE_MS);
+    later(again ? 0 : data.busy ? BUSY_MS : IDLE_MS);
+    again = false;
     return null;
   }
+
+  const said = (data) => data && window.dinsight.shell.say(data.sentence);
 
   /* ---- the dialog ---- */
 
@@ -73,7 +80,7 @@
   /* ---- another name, in place ---- */
 
   function rename(id) {
-    const box = place(`baseline-${id}-rename`);
+    const box = place(`baseline-${id}-form`);
     if (box.firstChild) return box.querySelector("input").select();
     const name = place(`baseline-${id}-name`).textContent;
     const form = document.createElement("form");
@@ -97,7 +104,7 @@
     function close() {
       form.remove();
       const opener = place(`baseline-${id}-rename`);
-      if (opener) opener.closest(".baselines-row").querySelector("[data-wish=rename]").focus();
+      if (opener) opener.focus();
     }
   }
 
@@ -143,6 +150,7 @@
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.baselines = {
     seen,
+    said,
     asked: asked_,
     reported,
     send: (...given) => uploads().send(...given),

@@ -88,7 +88,7 @@
       item.append(element("span", file.name), element("span", size(file.size), "hint"));
       list.append(item);
     }
-    const clear = control("Choose none", () => {
+    const clear = control("Clear", () => {
       choose([]);
       say("");
       place("baselines-drop").focus();
@@ -106,7 +106,7 @@
     const files = chosen;
     const label = (name || "").trim() || files[0].name.replace(/\.csv$/i, "");
     const upload = { key: (number += 1), name: label, files, kind };
-    uploads.unshift(upload);
+    uploads.push(upload);
     chosen = [];
     paintChosen();
     start(upload);
@@ -176,8 +176,8 @@
   }
 
   function fail(upload, error) {
-    const corrected = "Correct the file and choose it again";
-    Object.assign(upload, { phase: "failed", error, todo: `${corrected}, or try once more.` });
+    const todo = "Correct the file and choose it again.";
+    Object.assign(upload, { phase: "failed", error, todo });
     if (error.startsWith("The connection") || error.startsWith("Your sign-in")) {
       upload.todo = "Nothing is lost: the file is still chosen.";
     }
@@ -227,7 +227,10 @@
     if (!box) return;
     if (chooser.parentNode !== box) box.append(chooser);
     const visible = uploads.filter(({ phase }) => phase !== "fitting"); // the list shows a fit
-    for (const [upload, { root }] of drawn) if (!visible.includes(upload)) root.remove();
+    for (const [upload, { root }] of drawn) {
+      if (!visible.includes(upload)) root.remove();
+      if (!uploads.includes(upload)) drawn.delete(upload);
+    }
     for (const upload of visible) {
       if (!drawn.has(upload)) drawn.set(upload, draw(upload));
       const parts = drawn.get(upload);

@@ -27,8 +27,6 @@ from layouts.baselines import PATH, Ids, Refit, Row
 from layouts.shell import Ids as ShellIds
 from layouts.streaming import map_word
 
-FAILURE, SUCCESS = "message error", "message success"
-
 
 @dataclass(frozen=True)
 class Wish:
@@ -69,7 +67,7 @@ def register(app: Dash, services: Services) -> None:
         Output(Ids.LIST, "children"),
         Output(Ids.SEEN, "data"),
         Output(Ids.MESSAGE, "children"),
-        Output(Ids.MESSAGE, "className"),
+        Output(Ids.SAID, "data"),
         Input(Ids.ASK, "data"),
         Input(Ids.DEED, "data"),
         State(Ids.SEEN, "data"),
@@ -96,6 +94,7 @@ def register_scripts(app: Dash) -> None:
 
     # Its output is nothing: without one it would not be called as the page is opened.
     script("seen", Output(Ids.FOLLOWED, "data"), Input(Ids.SEEN, "data"), first=True)
+    script("said", Input(Ids.SAID, "data"))
     script("asked", Input(Ids.QUESTION, "children"))
     script("reported", Input(Ids.REPORT, "children"))
     script(
@@ -126,7 +125,7 @@ def listed(services: Services, who: Identity, known: Any) -> list[Any]:
 
 
 def acted(services: Services, who: Identity, data: Any) -> list[Any]:
-    """Do it, and say in a sentence what was done or why not."""
+    """Do it; then why it could not be done, which stays, and what was done, which is said once."""
     try:
         wish = Wish.parse(data)
         with services.sessions.begin() as session:
@@ -139,11 +138,11 @@ def acted(services: Services, who: Identity, data: Any) -> list[Any]:
                 sentence = f"{name} is being refitted as {map_word(wish.layout)}."
     except BaselineNotFound as error:
         _deny(services, who, f"{wish.action} {wish.baseline_id}", wish.baseline_id)
-        return [error.message, FAILURE]
+        return [error.message, no_update]
     except DinsightError as error:
-        return [error.message, FAILURE]
+        return [error.message, no_update]
     services.jobs.wake()
-    return [sentence, SUCCESS]
+    return ["", {"sentence": sentence, "at": services.now().isoformat()}]
 
 
 def asked(services: Services, who: Identity, data: Any) -> list[Any]:

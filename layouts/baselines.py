@@ -39,12 +39,13 @@ class Ids(enum.StrEnum):
     REPORT = "baselines-report"
     DIALOG = "baselines-dialog"
     QUESTION = "baselines-question"
-    # ask -> list, seen -> followed; wish -> question; deed -> list, seen, message
+    # ask -> list, seen -> followed; wish -> question; deed -> list, seen, message, said
     ASK = "baselines-ask"
     SEEN = "baselines-seen"
     FOLLOWED = "baselines-followed"
     WISH = "baselines-wish"
     DEED = "baselines-deed"
+    SAID = "baselines-said"
 
 
 # What each map shows, in the order in which they are offered.
@@ -103,7 +104,7 @@ def page(*, listed: Any, seen: dict[str, Any], everybodys: bool, most_mb: int) -
     return html.Div(
         [
             html.H1("Baselines"),
-            *(dcc.Store(id=id) for id in (Ids.ASK, Ids.FOLLOWED, Ids.WISH, Ids.DEED)),
+            *(dcc.Store(id=id) for id in (Ids.ASK, Ids.FOLLOWED, Ids.WISH, Ids.DEED, Ids.SAID)),
             dcc.Store(id=Ids.SEEN, data=seen),
             html.Div(id=Ids.REPORT),
             _new(most_mb),
@@ -115,7 +116,7 @@ def page(*, listed: Any, seen: dict[str, Any], everybodys: bool, most_mb: int) -
                         tabIndex=-1,
                     ),
                     html.A("New baseline", href=f"#{Ids.NEW}", className="baselines-jump"),
-                    html.P(id=Ids.MESSAGE, role="status", className="message"),
+                    html.P(id=Ids.MESSAGE, role="alert", className="message error"),
                     html.Div(listed, id=Ids.LIST),
                 ],
                 className="card baselines-all",
@@ -216,9 +217,9 @@ def _row(row: Row) -> html.Li:
         [
             html.Div(
                 [
-                    html.Div(id=part(row, "rename"), className="baselines-rename"),
+                    html.Div(id=part(row, "form"), className="baselines-rename"),
                     html.H3(row.name, id=part(row, "name")),
-                    html.Span(*_state(row)),
+                    _state(row),
                     html.P(_facts(row), className="hint", id=part(row, "facts")),
                     html.Div(_news(row), id=part(row, "news"), className="baselines-news"),
                 ],
@@ -236,14 +237,15 @@ def part(row: Row, name: str = "") -> str:
     return f"baseline-{row.id}-{name}" if name else f"baseline-{row.id}"
 
 
-def _state(row: Row) -> tuple[str, str, str]:
-    """Word, id and class of the badge."""
+def _state(row: Row) -> html.Span:
+    """The badge: word, shape, colour."""
     word, kind = {"completed": ("Ready", "ready"), "failed": ("Failed", "failed")}.get(
         row.status, ("Being fitted", "busy")
     )
     if row.status == "completed" and row.busy:
         word, kind = "Ready, being refitted", "busy"
-    return word, part(row, "state"), f"baselines-state baselines-{kind}"
+    classes = f"baselines-state baselines-{kind}"
+    return html.Span(word, id=part(row, "state"), className=classes)
 
 
 def _facts(row: Row) -> list[Any]:
@@ -307,7 +309,7 @@ def _acts(row: Row) -> list[Any]:
             _act(row, "Refit …", "refit", disabled=row.busy),
         ]
     acts.append(_act(row, "Rename", "rename"))
-    acts.append(_act(row, "Delete …", "delete", kind="danger"))
+    acts.append(_act(row, "Delete …", "delete"))
     return acts
 
 
@@ -315,11 +317,11 @@ def _link(row: Row, text: str, name: str, href: str) -> dcc.Link:
     return dcc.Link([text, _of(row)], href=href, className="button small", id=part(row, name))
 
 
-def _act(row: Row, text: str, action: str, kind: str = "", **more: Any) -> html.Button:
+def _act(row: Row, text: str, action: str, **more: Any) -> html.Button:
     return html.Button(
         [text, _of(row)],
         id=part(row, action),
-        className=f"button small {kind}".strip(),
+        className="button small",
         type="button",
         **{"data-wish": action, "data-baseline": str(row.id)},
         **more,
@@ -350,13 +352,11 @@ def counted(count: int, word: str) -> str:
 
 
 def ask_delete(row: Row) -> list[Any]:
-    lost = f"{row.rows:,} baseline rows, the map and its report card" if row.rows else "the upload"
-    also = f", {holding(row.streams, row.points)}" if row.streams else ""
+    lost = f"its {row.rows:,} rows, the map and the report card" if row.rows else "the upload"
+    also = [html.Strong(holding(row.streams, row.points)), ", "] if row.streams else []
     return [
         html.H2(f"Delete {row.name}?", id="baselines-asked"),
-        html.P(
-            [f"This deletes {lost}", html.Strong(also), ". It cannot be undone."],
-        ),
+        html.P(["This deletes ", *also, lost, ". It cannot be undone."]),
         *_senders(row),
         _buttons(_deed(row, "Delete", "delete", kind="danger")),
     ]
@@ -378,10 +378,10 @@ def ask_refit(row: Row) -> list[Any]:
     return [
         html.H2(f"Refit {row.name} as another map?", id="baselines-asked"),
         html.P(
-            f"It is drawn as {map_word(row.layout)} now, and stays so until the new map is there. "
-            f"Then its {counted(row.streams, 'stream')} go on in a new epoch on the new map, and "
-            f"{counted(row.points, 'earlier point')} are archived: they are kept, and no longer "
-            "shown. If the refit fails, the map stays as it is."
+            f"It is drawn as {map_word(row.layout)}, and stays so until the new map is there. "
+            "Then every stream goes on in a new epoch on the new map, and the points before "
+            f"({row.points:,}) are archived: kept, and no longer shown. If the refit fails, the "
+            "map stays as it is."
         ),
         *choices,
         _buttons(),

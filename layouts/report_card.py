@@ -20,6 +20,8 @@ VERDICTS = {
 }
 WORDS = {"problem": "Problem", "warning": "Warning", "info": "Note"}
 
+YEAR, HARDLY_EVER = 365, 99 * 365  # days
+
 Card = dict[str, Any]
 
 
@@ -56,15 +58,17 @@ def absent(name: str, sentence: str) -> html.Section:
 def times(per_day: float) -> str:
     """How often something happens, as people say it.
 
-    >>> times(2.34), times(0.02), times(0.98), times(0.0)
-    ('2.3 a day', 'once in 50 days', 'once a day', 'never')
+    >>> times(2.34), times(0.98), times(0.02), times(0.001), times(0.0)
+    ('2.3 a day', 'once a day', 'once in 50 days', 'once in 2.7 years', 'hardly ever')
     """
-    if per_day <= 0.0:
-        return "never"
+    if per_day * HARDLY_EVER <= 1.0:
+        return "hardly ever"
     if per_day >= 1.05:
         return f"{per_day:,.1f} a day" if per_day < 10 else f"{per_day:,.0f} a day"
     days = round(1.0 / per_day)
-    return "once a day" if days <= 1 else f"once in {days:,} days"
+    if days > YEAR:
+        return f"once in {days / YEAR:.2g} years"
+    return "once a day" if days <= 1 else f"once in {days} days"
 
 
 def pace(rows_per_second: float) -> str:
@@ -97,14 +101,15 @@ def _panel(name: str, *parts: Any) -> html.Section:
 
 
 def _promises(card: Card) -> list[Any]:
-    """False alarms, of the baseline in general and of each stream at its own rate and setting."""
-    lines = [_promise("A healthy machine", card["false_alarms_per_day"])]
+    """False alarms, of the baseline in general and of each stream whose rate or setting differs."""
+    usual = card["false_alarms_per_day"]
+    lines = [_promise("A healthy machine", usual)]
     for stream in card["streams"]:
         expected = stream["false_alarms_per_day"]
-        if expected is not None:
+        if expected not in (None, usual):
             lines.append(_promise(f"The stream {stream['stream']}", expected))
     return [
-        html.P("False alarms to expect, and the range in which they are with 90 % certainty:"),
+        html.P("False alarms to expect, and the range in which they are with 90\u00a0% certainty:"),
         html.Dl(lines),
     ]
 
@@ -147,7 +152,7 @@ def _facts(card: Card) -> html.Dl:
 
 
 def _fitted(at: dt.datetime, seconds: float) -> list[Any]:
-    return [moment(at), f", in {seconds:,.1f} s"]
+    return [moment(at), f", in {seconds:,.1f}\u00a0s"]
 
 
 def _findings(findings: list[dict[str, str]]) -> Any:

@@ -116,7 +116,8 @@ OPEN: dict[str, Callable[[], Json]] = {
 }
 BODY_IDS = {"baseline_dataset_id", "comparison_dataset_id"}  # of POST /anomaly/detect
 ROLES_IN_BODIES = {f"PATCH /users/{USER_ID}", "POST /users"}  # for administrators alone
-PAGES = ("/", "/dashboard/streaming", "/account", "/admin")
+BASELINES = "/dashboard/baselines"
+PAGES = ("/", "/dashboard/streaming", BASELINES, "/account", "/admin")
 
 
 def set_password(services: Services, who: Identity) -> None:
@@ -319,6 +320,10 @@ def act(ids: Ids, action: str) -> Press:
     return typed(named(action=action, type="admin-act", user=ids.user))
 
 
+def wish(action: str, baseline_id: int) -> Json:
+    return {"action": action, "baseline_id": baseline_id, "map": "mspc"}
+
+
 # How the page calls each callback; by the beginning of its output.
 CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
     "main.children": lambda _: [Press("url.pathname", {"url.pathname": path}) for path in PAGES],
@@ -359,6 +364,19 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
         for button in (
             *("live-start", "live-pause", "live-resume", "live-stop", "live-reset-confirm"),
         )
+    ],
+    "baselines-report.children": lambda ids: [
+        Press("url.search", {"url.search": f"?baseline_id={each}", "url.pathname": BASELINES})
+        for each in (ids.baseline, ids.unfitted)
+    ],
+    "baselines-question.children": lambda ids: [
+        Press("baselines-wish.data", {"baselines-wish.data": wish("delete", ids.unfitted)}),
+        Press("baselines-wish.data", {"baselines-wish.data": wish("refit", ids.baseline)}),
+    ],
+    "baselines-list.children": lambda ids: [
+        Press("baselines-ask.data", {"baselines-ask.data": {"at": 1}}),
+        Press("baselines-deed.data", {"baselines-deed.data": wish("refit", ids.baseline)}),
+        Press("baselines-deed.data", {"baselines-deed.data": wish("delete", ids.unfitted)}),
     ],
 }
 
