@@ -13,6 +13,9 @@
   let again = false; // whether something changed since then
   let timer = 0;
   let shownCard = ""; // the report card that was scrolled to
+  let held = ""; // the id of what has, or last had, the focus
+  let renaming = null; // {id, form}
+  let watched = null; // the list that is watched for redraws
 
   const place = (id) => document.getElementById(id);
   const uploads = () => window.dinsight.uploads;
@@ -44,13 +47,36 @@
     if (!data) return null;
     asked = null;
     // Opening the page, the first answer is here before its elements are.
-    window.setTimeout(() => uploads().follow(data), 0);
+    window.setTimeout(function () {
+      watch();
+      uploads().follow(data);
+    }, 0);
     later(again ? 0 : data.busy ? BUSY_MS : IDLE_MS);
     again = false;
     return null;
   }
 
   const said = (data) => data && window.dinsight.shell.say(data.sentence);
+
+  /* ---- what a redraw of the list takes away: Dash makes every element anew ---- */
+
+  const observer = new MutationObserver(restore);
+
+  function watch() {
+    const list = place("baselines-list");
+    if (!list || list === watched) return;
+    watched = list;
+    observer.observe(list, { childList: true });
+  }
+
+  /** Give back the form for a name, and the focus; where its row is gone, the list has it. */
+  function restore() {
+    const box = renaming && place(`baseline-${renaming.id}-form`);
+    if (box && !box.firstChild) box.append(renaming.form);
+    if (document.activeElement !== document.body) return;
+    const back = place(held) || (held.startsWith("baseline-") && place("baselines-title"));
+    if (back) back.focus({ preventScroll: true });
+  }
 
   /* ---- the dialog ---- */
 
@@ -74,14 +100,13 @@
     const { deed: action, baseline, map } = button.dataset;
     asked = Date.now(); // its answer brings the list as well
     put("baselines-deed", { action, baseline_id: Number(baseline), map });
-    if (action === "delete") place("baselines-title").focus();
   }
 
   /* ---- another name, in place ---- */
 
   function rename(id) {
     const box = place(`baseline-${id}-form`);
-    if (box.firstChild) return box.querySelector("input").select();
+    if (renaming) renaming.form.remove();
     const name = place(`baseline-${id}-name`).textContent;
     const form = document.createElement("form");
     form.innerHTML =
@@ -90,6 +115,8 @@
       '<button class="button small" type="button">Cancel</button>' +
       '<p class="message error" role="alert"></p>';
     const [input, , cancel, problem] = form.children;
+    renaming = { id, form };
+    input.id = "baselines-renamed";
     input.value = name;
     input.setAttribute("aria-label", `Name of ${name}`);
     cancel.addEventListener("click", () => close());
@@ -103,6 +130,7 @@
 
     function close() {
       form.remove();
+      renaming = null;
       const opener = place(`baseline-${id}-rename`);
       if (opener) opener.focus();
     }
@@ -143,6 +171,11 @@
     const deed = event.target.closest("[data-deed]");
     if (deed) doIt(deed);
   });
+  document.addEventListener("focusin", function ({ target }) {
+    if (!target.closest("dialog")) held = target.id;
+  });
+  // `close` does not bubble; the button that opened the dialog may have been redrawn meanwhile.
+  document.addEventListener("close", () => window.setTimeout(restore, 0), true);
   document.addEventListener("visibilitychange", () => document.hidden || ask());
 
   window.dinsight = window.dinsight || {};

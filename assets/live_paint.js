@@ -79,7 +79,9 @@
     paintTitle(live, machine.word === "Unknown" ? "" : machine.word);
   }
 
+  /** While another page is on its way, the title is that page's already. */
   function paintTitle(live, word) {
+    if (window.location.pathname.replace(/\/$/, "") !== dinsight.browser.PATH) return;
     const parts = [word, (live.view && live.view.name) || "Streaming", "D'insight"].filter(Boolean);
     document.title = parts.join(" · ");
   }

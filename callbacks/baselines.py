@@ -59,10 +59,23 @@ def register(app: Dash, services: Services) -> None:
     def question(wish: Any) -> list[Any]:
         return asked(services, page_user(), wish)
 
-    def report(search: str | None, _: Any, path: str | None) -> Any:
+    def report(search: str | None, _: Any, path: str | None, known: Any) -> list[Any]:
         on_page = (path or "").rstrip("/") == PATH
-        return shown(services, page_user(), search or "") if on_page else None
+        card = shown(services, page_user(), search or "") if on_page else None
+        signature = _signature(card)
+        return [no_update if signature == known else card, signature]
 
+    app.callback(
+        Output(Ids.QUESTION, "children"), Input(Ids.WISH, "data"), prevent_initial_call=True
+    )(question)
+    app.callback(
+        Output(Ids.REPORT, "children"),
+        Output(Ids.CARD, "data"),
+        Input(ShellIds.URL, "search"),
+        Input(Ids.SEEN, "data"),
+        State(ShellIds.URL, "pathname"),
+        State(Ids.CARD, "data"),
+    )(report)
     app.callback(
         Output(Ids.LIST, "children"),
         Output(Ids.SEEN, "data"),
@@ -73,15 +86,6 @@ def register(app: Dash, services: Services) -> None:
         State(Ids.SEEN, "data"),
         prevent_initial_call=True,
     )(list_)
-    app.callback(
-        Output(Ids.QUESTION, "children"), Input(Ids.WISH, "data"), prevent_initial_call=True
-    )(question)
-    app.callback(
-        Output(Ids.REPORT, "children"),
-        Input(ShellIds.URL, "search"),
-        Input(Ids.SEEN, "data"),
-        State(ShellIds.URL, "pathname"),
-    )(report)
     register_scripts(app)
 
 
@@ -182,12 +186,17 @@ def _look(services: Services, who: Identity) -> tuple[list[Row], dict[str, Any]]
     with services.sessions() as session:
         rows = _rows(session, who)
     return rows, {
-        "signature": hashlib.sha256(repr(rows).encode()).hexdigest(),
+        "signature": _signature(rows),
         "busy": any(row.busy for row in rows),
         "states": {str(row.id): row.status for row in rows},
         "errors": {str(row.id): row.error for row in rows if row.status == "failed"},
         "at": services.now().isoformat(),
     }
+
+
+def _signature(shown: Any) -> str:
+    """Tells whether what is shown is another; a redraw takes the focus and closes what is open."""
+    return hashlib.sha256(repr(shown).encode()).hexdigest()
 
 
 def _rows(session: Session, who: Identity) -> list[Row]:

@@ -1,8 +1,8 @@
 """The baselines page: upload, what is there, and what can be done to it.
 
 `assets/baselines_upload.js` paints the chosen files and the uploads, `assets/baselines.js` asks for
-the list anew and carries presses to the server. Everything that the list redraws is keyed by its
-id, so that a press or the focus is never lost to a redraw.
+the list anew, carries presses to the server and, by the ids of the rows' parts, gives back the
+focus that a redraw takes.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class Ids(enum.StrEnum):
     WISH = "baselines-wish"
     DEED = "baselines-deed"
     SAID = "baselines-said"
+    CARD = "baselines-card"  # the signature of the report card that is shown
 
 
 # What each map shows, in the order in which they are offered.
@@ -104,7 +105,10 @@ def page(*, listed: Any, seen: dict[str, Any], everybodys: bool, most_mb: int) -
     return html.Div(
         [
             html.H1("Baselines"),
-            *(dcc.Store(id=id) for id in (Ids.ASK, Ids.FOLLOWED, Ids.WISH, Ids.DEED, Ids.SAID)),
+            *(
+                dcc.Store(id=id)
+                for id in (Ids.ASK, Ids.FOLLOWED, Ids.WISH, Ids.DEED, Ids.SAID, Ids.CARD)
+            ),
             dcc.Store(id=Ids.SEEN, data=seen),
             html.Div(id=Ids.REPORT),
             _new(most_mb),

@@ -297,15 +297,15 @@ def test_a_card_with_findings_says_what_to_do(
     services: Services, user: Identity, baseline_id: int
 ) -> None:
     values = healthy(300)
-    values[40:48] = failing(8)
+    values[[40, 41, 200]] = failing(3)
     found = report_card.write(maps.fit(values, layout="mspc", features=FEATURES))
     with services.sessions.begin() as session:
         session.execute(update(FittedMap).values(report=found))
     card = text(page.shown(services, user, f"?baseline_id={baseline_id}"))
-    assert "Look at it first" in card
+    assert "Usable, with care" in card
     for finding in found["findings"]:
         assert f"{finding['message']} {finding['action']}" in card
-    assert found["findings"][0]["severity"] == "problem"
+    assert found["findings"][0]["code"] == "CONTAMINATION"
 
 
 @pytest.mark.parametrize(
