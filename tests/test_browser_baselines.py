@@ -11,6 +11,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from dinsight.accounts import Identity
+from dinsight.baselines import rename
 from dinsight.models import Baseline
 from dinsight.services import Services
 from tests.browser import Page
@@ -198,6 +199,36 @@ def test_a_dropped_file_is_chosen(baselines: Page) -> None:
     assert page.js(DROP, csv(healthy(20)).decode()) == [True, False]
     assert "dropped.csv" in page.text("baselines-chosen")
     assert focused(page) == "baselines-upload"
+
+
+def test_a_redraw_takes_neither_the_focus_nor_what_is_typed(
+    page: Page,
+    services: Services,
+    user: Identity,
+    make_baseline: Callable[..., int],
+    sign_in: Callable[[Identity], None],
+) -> None:
+    number = make_baseline(user)
+    sign_in(user)
+    page.go("/dashboard/baselines")
+    page.click(f"baseline-{number}-rename")
+    field = page.driver.switch_to.active_element
+    field.send_keys(Keys.END + ", new")
+    another = make_baseline(user, "Pump 8")
+    page.js("window.dinsight.baselines.ask()")
+    page.wait_text(LIST, "Pump 8")
+    page.driver.switch_to.active_element.send_keys("er" + Keys.ENTER)
+    page.wait_text(f"baseline-{number}-name", "Pump 7, newer")
+    page.wait(lambda: focused(page) == f"baseline-{number}-rename", "the focus on Rename")
+
+    page.click(f"baseline-{another}-delete")
+    in_dialog(page, "Cancel")
+    with services.sessions.begin() as session:
+        rename(session, user, another, "Pump 9")
+    page.js("window.dinsight.baselines.ask()")
+    page.wait_text(f"baseline-{another}-name", "Pump 9")
+    in_dialog(page, "Cancel").click()
+    page.wait(lambda: focused(page) == f"baseline-{another}-delete", "the focus on Delete")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
