@@ -83,6 +83,7 @@
     paintTitle(live, machine.word === "Unknown" ? "" : machine.word);
   }
 
+  /** While another page is on its way, the title is that page's already. */
   function paintTitle(live, word) {
     const name = (live.view && live.view.name) || "Streaming";
     dinsight.shell.entitle(dinsight.browser.PATH, [word, name]);

@@ -7,6 +7,7 @@ from dash import Dash
 from callbacks import (
     account,
     admin,
+    baselines,
     displays,
     live,
     machines,
@@ -19,7 +20,7 @@ from callbacks import (
 )
 from dinsight.services import Services
 
-PAGES = (signin, shell, account, admin, machines, streaming)
+PAGES = (signin, shell, account, admin, machines, baselines, streaming)
 ON_STREAMING = (live, trend, point, viewing, displays)  # the parts of the streaming page
 
 

@@ -10,10 +10,11 @@ from werkzeug.wrappers import Response
 
 from api import display_door
 from api.security import page_user
-from callbacks import account, admin, machines
+from callbacks import account, admin, baselines, machines
 from dinsight.machines import has_several
 from dinsight.services import Services
 from layouts import streaming
+from layouts.baselines import PATH as BASELINES
 from layouts.shell import ACCOUNT, ADMIN, MACHINES, STREAMING, Ids, not_found
 
 
@@ -43,12 +44,14 @@ def front_page(services: Services) -> str:
 
 def page(services: Services, path: str) -> Any:
     path = path.rstrip("/")
-    if path == MACHINES:
-        return machines.page(services, page_user())
     if path == STREAMING:
         return streaming.page()
     if page_user().sight:
         return not_found(path)
+    if path == MACHINES:
+        return machines.page(services, page_user())
+    if path == BASELINES:
+        return baselines.page(services, page_user())
     if path == ACCOUNT:
         return account.page(services, page_user())
     if path == ADMIN and page_user().is_admin:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from dash import html
+from dash import dcc, html
 
+from layouts.baselines import PATH as BASELINES
 from layouts.components import command
 from layouts.streaming import Ids
 
@@ -18,8 +19,10 @@ def no_baseline(base_url: str) -> html.Div:
         "No baseline yet",
         html.P(
             "A baseline is a CSV of normal operation, one row a reading; more than 100 rows make "
-            "a good map. Upload one and stream to it with the simulator:"
+            "a good map."
         ),
+        dcc.Link("Upload a baseline", href=BASELINES, className="button primary"),
+        html.P("Or upload one and stream to it with the simulator:"),
         command("python -m simulator --baseline-file baseline.csv --monitor-file monitor.csv"),
         html.P("or upload it alone, with an API key:"),
         command(
@@ -51,6 +54,7 @@ def failed(name: str, reason: str) -> html.Div:
         f"{name} could not be fitted",
         html.P(reason, className="message error"),
         html.P("Correct the file and upload it again, or choose another baseline."),
+        dcc.Link("Go to the baselines", href=BASELINES, className="button"),
     )
 
 

@@ -17,6 +17,8 @@ import pytest
         "dinsight.readings.header",
         "dinsight.report_card",
         "dinsight.sensitivity",
+        "layouts.baselines",
+        "layouts.report_card",
         "layouts.streaming",
     ],
 )

@@ -139,7 +139,8 @@ BODY_IDS = {
     "map_id",  # of POST /dinsight/…/areas: any but the baseline's present map is refused
 }
 ROLES_IN_BODIES = {f"PATCH /users/{USER_ID}", "POST /users"}  # for administrators alone
-PAGES = ("/", "/dashboard/machines", "/dashboard/streaming", "/account", "/admin")
+BASELINES = "/dashboard/baselines"
+PAGES = ("/", "/dashboard/machines", "/dashboard/streaming", BASELINES, "/account", "/admin")
 
 
 def set_password(services: Services, who: Identity) -> None:
@@ -365,6 +366,10 @@ def act(ids: Ids, action: str) -> Press:
     return typed(named(action=action, type="admin-act", user=ids.user))
 
 
+def wish(action: str, baseline_id: int) -> Json:
+    return {"action": action, "baseline_id": baseline_id, "map": "mspc"}
+
+
 # How the page calls each callback; by the beginning of its output.
 CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
     "main.children": lambda _: [Press("url.pathname", {"url.pathname": path}) for path in PAGES],
@@ -420,6 +425,19 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
     "displays-list.children": lambda ids: [
         typed(button, **{"displays-name.value": "a wall", "live-view.data": ask(ids)})
         for button in ("displays-open", "displays-make", named(display=ids.display, type=REVOKE))
+    ],
+    "baselines-report.children": lambda ids: [
+        Press("url.search", {"url.search": f"?baseline_id={each}", "url.pathname": BASELINES})
+        for each in (ids.baseline, ids.unfitted)
+    ],
+    "baselines-question.children": lambda ids: [
+        Press("baselines-wish.data", {"baselines-wish.data": wish("delete", ids.unfitted)}),
+        Press("baselines-wish.data", {"baselines-wish.data": wish("refit", ids.baseline)}),
+    ],
+    "baselines-list.children": lambda ids: [
+        Press("baselines-ask.data", {"baselines-ask.data": {"at": 1}}),
+        Press("baselines-deed.data", {"baselines-deed.data": wish("refit", ids.baseline)}),
+        Press("baselines-deed.data", {"baselines-deed.data": wish("delete", ids.unfitted)}),
     ],
 }
 # Those that a wall screen may call: they read what `page_user` may see.
