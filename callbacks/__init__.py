@@ -20,10 +20,10 @@ from callbacks import (
 )
 from dinsight.services import Services
 
-PAGES = (signin, shell, account, admin, machines, baselines, streaming)
+PAGES = (signin, shell, account, admin, machines, streaming)
 ON_STREAMING = (live, trend, point, viewing, displays)  # the parts of the streaming page
 
 
 def register(app: Dash, services: Services) -> None:
-    for module in (*PAGES, *ON_STREAMING):
+    for module in (*PAGES, *ON_STREAMING, baselines):
         module.register(app, services)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from dash import ClientsideFunction, Dash, Input, Output
@@ -11,11 +12,19 @@ from werkzeug.wrappers import Response
 from api import display_door
 from api.security import page_user
 from callbacks import account, admin, baselines, machines
+from dinsight.accounts import Identity
 from dinsight.machines import has_several
 from dinsight.services import Services
 from layouts import streaming
 from layouts.baselines import PATH as BASELINES
 from layouts.shell import ACCOUNT, ADMIN, MACHINES, STREAMING, Ids, not_found
+
+# Pages that a display does not open.
+OF_PEOPLE: dict[str, Callable[[Services, Identity], Any]] = {
+    MACHINES: machines.page,
+    BASELINES: baselines.page,
+    ACCOUNT: account.page,
+}
 
 
 def register(app: Dash, services: Services) -> None:
@@ -43,17 +52,11 @@ def front_page(services: Services) -> str:
 
 
 def page(services: Services, path: str) -> Any:
-    path = path.rstrip("/")
+    path, who = path.rstrip("/"), page_user()
     if path == STREAMING:
         return streaming.page()
-    if page_user().sight:
-        return not_found(path)
-    if path == MACHINES:
-        return machines.page(services, page_user())
-    if path == BASELINES:
-        return baselines.page(services, page_user())
-    if path == ACCOUNT:
-        return account.page(services, page_user())
-    if path == ADMIN and page_user().is_admin:
-        return admin.page(services, page_user())
+    if path in OF_PEOPLE and who.sight is None:
+        return OF_PEOPLE[path](services, who)
+    if path == ADMIN and who.is_admin:
+        return admin.page(services, who)
     return not_found(path)

@@ -140,7 +140,7 @@ BODY_IDS = {
 }
 ROLES_IN_BODIES = {f"PATCH /users/{USER_ID}", "POST /users"}  # for administrators alone
 BASELINES = "/dashboard/baselines"
-PAGES = ("/", "/dashboard/machines", "/dashboard/streaming", BASELINES, "/account", "/admin")
+PAGES = ("/", "/dashboard/streaming", "/dashboard/machines", BASELINES, "/account", "/admin")
 
 
 def set_password(services: Services, who: Identity) -> None:
