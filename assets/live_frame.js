@@ -65,16 +65,13 @@
   }
 
   function show(gd, wanted) {
-    const { x, y } = filled(gd, wanted);
-    gd.dinsightView.ours = String(x);
-    window.Plotly.relayout(gd, { "xaxis.range": x, "yaxis.range": y });
+    put(gd, filled(gd, wanted));
   }
 
-  /** Put ranges where the next redraw finds them, which costs nothing more. */
-  function prepare(gd, { x, y }) {
-    gd.layout.xaxis.range = x;
-    gd.layout.yaxis.range = y;
-    gd.layout.xaxis.autorange = gd.layout.yaxis.autorange = false;
+  /** By relayout: Dash's graph forgets at the next one what was put into the layout by hand. */
+  function put(gd, { x, y }) {
+    gd.dinsightView.ours = String(x);
+    window.Plotly.relayout(gd, { "xaxis.range": x, "yaxis.range": y });
   }
 
   /** Before points are drawn: make room for them, or go after the newest. */
@@ -89,7 +86,7 @@
     const shown = ranges(gd);
     const x = reach(shown.x, points.x, first.x);
     const y = reach(shown.y, points.y, first.y);
-    if (x || y) prepare(gd, filled(gd, { x: x || shown.x, y: y || shown.y }));
+    if (x || y) show(gd, { x: x || shown.x, y: y || shown.y });
   }
 
   /** Move, without a zoom, only when the newest points are about to leave. */
@@ -99,7 +96,7 @@
     if (!x.length) return;
     const shown = ranges(gd);
     const next = { x: after(shown.x, x), y: after(shown.y, y) };
-    if (next.x || next.y) prepare(gd, { x: next.x || shown.x, y: next.y || shown.y });
+    if (next.x || next.y) put(gd, { x: next.x || shown.x, y: next.y || shown.y });
   }
 
   /** The range around the middle one of the values, if that is near an end of it; else null. */

@@ -1,6 +1,6 @@
 /* Drawing on the map. The server makes the figure (layouts/figures.py); this extends its traces.
 
-   Whatever changes is put into the figure's data and layout and drawn in one go, which is what
+   Whatever changes of the data is put into the traces and drawn in one go, which is what
    `Plotly.extendTraces` does for one kind of change: every redraw recalculates the whole plot.
    Nothing here asks the server for anything or knows what a poll is. */
 (function () {
@@ -133,7 +133,7 @@
     } else {
       for (const name of [EARLIER, "Monitor"]) keep(trace(gd, name), Infinity);
       Object.assign(trace(gd, "Monitor density"), { x: [], y: [], z: [], visible: false });
-      gd.layout.images = dinsight.frame.watch(gd).images;
+      picture(gd, []);
     }
     ringed(gd, 0);
     redraw(gd);
@@ -183,12 +183,12 @@
     const [old, monitor] = [trace(gd, EARLIER), trace(gd, "Monitor")];
     const values = look.mode === "plain" ? null : shades(live(gd).about, flags, live(gd));
     for (const [of, from, to] of [[old, 0, old.x.length], [monitor, old.x.length, undefined]]) {
-      of.marker.color = values ? values.slice(from, to) : RED;
-      if (values) of.marker.coloraxis = "coloraxis";
-      else delete of.marker.coloraxis;
+      const { symbol, size: pixels, opacity } = of.marker;
+      const scale = values ? JSON.parse(JSON.stringify(look.axes[look.mode])) : {};
+      const color = values ? values.slice(from, to) : RED;
+      of.marker = { symbol, size: pixels, opacity, ...scale, color };
     }
-    if (values) gd.layout.coloraxis = JSON.parse(JSON.stringify(look.axes[look.mode]));
-    else delete gd.layout.coloraxis;
+    old.marker.showscale = false; // one bar for both
     gradient(gd);
     redraw(gd);
   }
@@ -206,11 +206,12 @@
   /** By order, the gradient goes over the window. */
   function gradient(gd) {
     const { customdata } = trace(gd, "Monitor");
-    if (look.mode !== "order" || !gd.layout.coloraxis || !customdata.length) return;
+    if (look.mode !== "order" || !customdata.length) return;
     const [low, high] = [customdata[0][0], customdata[customdata.length - 1][0]];
-    const axis = gd.layout.coloraxis;
-    [axis.cmin, axis.cmax] = [low, Math.max(high, low + 1)];
-    axis.colorbar.tickvals = [axis.cmin, axis.cmax];
+    for (const { marker } of [trace(gd, EARLIER), trace(gd, "Monitor")]) {
+      [marker.cmin, marker.cmax] = [low, Math.max(high, low + 1)];
+      marker.colorbar.tickvals = [marker.cmin, marker.cmax];
+    }
   }
 
   /** What colours mean: the bars of the modes, and the score that is the limit. */
@@ -248,9 +249,15 @@
       const { x, y } = grid;
       Object.assign(trace(gd, "Monitor density"), { x, y, z, visible: wanted });
     }
-    if (images) gd.layout.images = dinsight.frame.watch(gd).images.concat(images);
+    if (images) picture(gd, images);
     if (earlier) remember(gd, unpack(earlier, 0), most);
     redraw(gd);
+  }
+
+  /** The baseline's pictures and these; see `put` in live_frame.js. */
+  function picture(gd, images) {
+    const all = dinsight.frame.watch(gd).images.concat(images);
+    if (all.length || (gd.layout.images || []).length) window.Plotly.relayout(gd, { images: all });
   }
 
   /** Anomalous points older than all that are drawn. */

@@ -125,11 +125,11 @@ def _image(picture: Picture) -> dict[str, Any]:
 
 
 def colours() -> dict[str, Any]:
-    """How points are coloured, by mode: the axis of colours and its bar."""
-    return {mode: _colour_axis(mode) for mode in SCALES}
+    """How points are coloured, by mode: what their marker has besides the values, and its bar."""
+    return {mode: _colouring(mode) for mode in SCALES}
 
 
-def _colour_axis(mode: str) -> dict[str, Any]:
+def _colouring(mode: str) -> dict[str, Any]:
     low, high = SPANS[mode]
     at, words = list(TICKS[mode]), list(TICKS[mode].values())
     return {
@@ -142,10 +142,11 @@ def _colour_axis(mode: str) -> dict[str, Any]:
             "ticktext": words,
             "tickfont": {"size": 11},
             "thickness": 10,
-            "len": 0.4,
+            "len": 0.36,
             "x": 0.995,
             "xanchor": "right",
-            "y": 0.5,
+            "y": 0.02,
+            "yanchor": "bottom",
             "outlinewidth": 0,
         },
     }

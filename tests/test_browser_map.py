@@ -87,6 +87,8 @@ def test_beyond_the_window_points_become_a_density_but_no_anomaly_does(
     page.wait(lambda: seqs(page, "Earlier anomalies") == [5, 6, 100], "the anomalies before it")
     page.wait(lambda: images(page) == 1, "the density")
     page.wait_text("live-note", f"showing {WINDOW + 3:,} of {points:,}")
+    page.js(f"return Plotly.relayout({GD}, {{'font.color': '#555'}})")
+    assert images(page) == 1  # it outlives what a person does to the layout
 
     stream.send(10)
     page.wait(lambda: seqs(page, "Monitor")[-1] == points + 10, "ten more points")
@@ -201,6 +203,9 @@ def test_colours_survive_new_points_and_a_reload_through_the_address(
     page.wait(lambda: isinstance(colours(page), list), "the colours of the address")
     assert page.path == f"{path}&colour=level&kept=yes"
     assert page.element("live-colour").get_attribute("value") == "level"
+    page.js(f"return Plotly.relayout({GD}, {{'font.color': '#555'}})")
+    span = f"const m = {GD}._fullData.find((t) => t.name === 'Monitor').marker;"
+    assert page.js(f"{span} return [m.cmin, m.cmax, m.showscale]") == [-0.5, 2.5, True]
     page.driver.find_element("css selector", "#live-colour option[value=plain]").click()
     page.wait(lambda: page.path == f"{path}&kept=yes", "the usual to go from the address")
     assert colours(page) == "#DC2626"

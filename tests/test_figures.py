@@ -78,7 +78,7 @@ def test_a_large_baseline_is_a_sample_over_its_density() -> None:
 
 def test_every_way_of_colouring_says_what_its_colours_mean() -> None:
     for mode, axis in figures.colours().items():
-        go.layout.Coloraxis(axis)
+        go.scattergl.Marker(axis)
         bar = axis["colorbar"]
         assert len(bar["tickvals"]) == len(bar["ticktext"]) >= 2, mode
         assert axis["cmin"] <= min(bar["tickvals"]) and max(bar["tickvals"]) <= axis["cmax"]
