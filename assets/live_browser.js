@@ -30,13 +30,20 @@
 
   /** Name in the address what is shown, without a step in the history. */
   function address(view) {
-    if (window.location.search || view.baseline_id === null) return;
-    window.history.replaceState(window.history.state, "", PATH + search(view));
+    const named = new URLSearchParams(window.location.search).has("baseline_id");
+    if (named || view.baseline_id === null) return;
+    const query = search({ baseline_id: view.baseline_id, stream: view.stream });
+    window.history.replaceState(window.history.state, "", PATH + query);
   }
 
-  function search({ baseline_id: id, stream }) {
-    const query = new URLSearchParams({ baseline_id: id });
-    if (stream && stream !== "default") query.set("stream", stream);
+  /** The address's query with these changes; null takes one out, and what others noted stays. */
+  function search(changes) {
+    const query = new URLSearchParams(window.location.search);
+    for (const [name, value] of Object.entries(changes)) {
+      const usual = name === "stream" && value === "default";
+      if (value === null || usual) query.delete(name);
+      else query.set(name, value);
+    }
     return `?${query}`;
   }
 

@@ -38,7 +38,10 @@
   function unpack(message, skip) {
     const [x, y, score] = [message.x, message.y, message.score].map((text) => floats(text));
     const level = bytes(message.level);
-    const about = x.map((_, i) => [message.first + i, score[i], LEVELS[level[i]]]);
+    const inside = window.dinsight.detection.flags(message) || [];
+    const about = x.map((_, i) => {
+      return [message.first + i, score[i], LEVELS[level[i]], inside[i] ?? null];
+    });
     return { x: x.slice(skip), y: y.slice(skip), about: about.slice(skip) };
   }
 
@@ -50,6 +53,7 @@
     widen(gd, points);
     const newest = (values) => values.slice(Math.max(0, values.length - glow));
     const both = (values) => [values, newest(values)];
+    window.dinsight.detection.mark(gd.data[index(gd, "Monitor")], points.about, cap);
     window.Plotly.extendTraces(
       gd,
       { x: both(points.x), y: both(points.y), customdata: both(points.about) },

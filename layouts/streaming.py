@@ -7,6 +7,7 @@ import enum
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 
+from layouts import detection
 from layouts.components import button, fact, field
 from layouts.figures import POINT_SIZE, config, nothing
 
@@ -89,6 +90,7 @@ def page() -> html.Div:
             _controls(),
             _status(),
             _view_settings(),
+            detection.section(),
             _reset_dialog(),
         ],
         className="streaming",
@@ -166,6 +168,7 @@ def _stage() -> html.Section:
                 responsive=True,
                 className="map",
             ),
+            detection.overlay(),
             html.Div(id=Ids.EMPTY, className="empty"),
             html.P(id=Ids.NOTE, className="map-note"),
         ],
