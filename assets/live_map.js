@@ -10,6 +10,7 @@
   const RING = 7; // px that the ring of a newest point is wider than the point
   const LEVELS = ["healthy", "warning", "alarm"];
   const SYMBOLS = { healthy: "circle", warning: "triangle-up", alarm: "x" };
+  const ODD = "diamond"; // of a point that is healthy by level, and anomalous by another measure
   const EARLIER = "Earlier anomalies";
   const RED = "#DC2626";
   const look = { mode: "plain", limit: 1, axes: null, judge: null };
@@ -55,7 +56,8 @@
     const [x, y, score] = [message.x, message.y, message.score].map((text) => floats(text));
     const level = bytes(message.level);
     const seq = message.seq || x.map((_, i) => message.first + i);
-    const about = x.map((_, i) => [seq[i], score[i], LEVELS[level[i]]]);
+    const inside = dinsight.detection.flags(message) || [];
+    const about = x.map((_, i) => [seq[i], score[i], LEVELS[level[i]], inside[i] ?? null]);
     return { x: x.slice(skip), y: y.slice(skip), about: about.slice(skip) };
   }
 
@@ -85,8 +87,7 @@
     to.x = to.x.concat(points.x);
     to.y = to.y.concat(points.y);
     to.customdata = to.customdata.concat(points.about);
-    const symbols = points.about.map(([, , level]) => SYMBOLS[level]);
-    to.marker.symbol = to.marker.symbol.concat(symbols);
+    to.marker.symbol = to.marker.symbol.concat(marks(points.about, colours));
     if (Array.isArray(to.marker.color)) to.marker.color = to.marker.color.concat(colours);
   }
 
@@ -183,14 +184,21 @@
     const [old, monitor] = [trace(gd, EARLIER), trace(gd, "Monitor")];
     const values = look.mode === "plain" ? null : shades(live(gd).about, flags, live(gd));
     for (const [of, from, to] of [[old, 0, old.x.length], [monitor, old.x.length, undefined]]) {
-      const { symbol, size: pixels, opacity } = of.marker;
+      const { size: pixels, opacity } = of.marker;
       const scale = values ? JSON.parse(JSON.stringify(look.axes[look.mode])) : {};
       const color = values ? values.slice(from, to) : RED;
+      const symbol = marks(of.customdata, color);
       of.marker = { symbol, size: pixels, opacity, ...scale, color };
     }
     old.marker.showscale = false; // one bar for both
     gradient(gd);
     redraw(gd);
+  }
+
+  /** The symbols of points: by level, and of the anomalous ones that are judged otherwise. */
+  function marks(about, values) {
+    const odd = (i, level) => look.mode === "normal" && values[i] === 1 && level === "healthy";
+    return about.map(([, , level], i) => (odd(i, level) ? ODD : SYMBOLS[level]));
   }
 
   /** The values that points are coloured by. */

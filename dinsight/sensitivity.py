@@ -20,6 +20,7 @@ MEDIUM_FROM, HIGH_FROM = 2.0, 4.0
 USUAL_RATE = 1.0  # rows a second, where a stream has none yet
 WISHES = ("sensitivity_factor", "false_alarms_per_day")
 DEFAULTS: Json = {"sensitivity_factor": DEFAULT, "alarm_limit": 1.0}
+CHOICES = (0.1, 0.5, 1.0, 5.0, 24.0)  # false alarms a day that a page offers
 STEPS = 40  # halvings: the factor is then exact to a float32
 
 
@@ -85,10 +86,7 @@ def factor_for(per_day: Any, fitted: Map, rows_per_second: float) -> float:
         raise InvalidRequest("false_alarms_per_day must be a number above 0.")
     limit = fitted.limit_for(number, rows_per_second)
     if not fitted.limit_at(MOST) <= limit <= fitted.limit_at(LEAST):
-        fewest, most = (
-            fitted.false_alarms(fitted.limit_at(factor), rows_per_second).per_day
-            for factor in (LEAST, MOST)
-        )
+        fewest, most = reach(fitted, rows_per_second)
         raise InvalidRequest(
             f"At {rows_per_second:.3g} rows a second false_alarms_per_day can be set from about "
             f"{fewest:.3g} to {most:.3g} on this map: send fewer rows, or a longer baseline."
@@ -98,6 +96,15 @@ def factor_for(per_day: Any, fitted: Map, rows_per_second: float) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if fitted.limit_at(middle) > limit else (low, middle)
     return high
+
+
+def reach(fitted: Map, rows_per_second: float) -> tuple[float, float]:
+    """The fewest and the most false alarms a day that a map can be set to at a rate."""
+    fewest, most = (
+        fitted.false_alarms(fitted.limit_at(factor), rows_per_second).per_day
+        for factor in (LEAST, MOST)
+    )
+    return fewest, most
 
 
 def told(settings: Mapping[str, Any], usual: Json | None, rows_per_second: float) -> Json:

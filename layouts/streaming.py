@@ -7,7 +7,7 @@ import enum
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 
-from layouts import figures, kiosk, point, replay, trend, viewing
+from layouts import detection, figures, kiosk, point, replay, trend, viewing
 from layouts.components import button, fact, field
 from layouts.figures import POINT_SIZE, config, nothing
 
@@ -110,6 +110,7 @@ def page() -> html.Div:
             _status(),
             point.section(),
             _view_settings(),
+            detection.section(),
             replay.section(),
             _reset_dialog(),
             viewing.section(),
@@ -198,6 +199,7 @@ def _stage() -> html.Section:
                 button("Fit", Ids.FIT, title="Show the baseline and every point near it"),
                 className="map-tools",
             ),
+            detection.overlay(),
             html.Div(id=Ids.EMPTY, className="empty"),
             html.P(id=Ids.NOTE, className="map-note"),
         ],

@@ -416,6 +416,27 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
     "live-about.data": lambda ids: [
         Press("live-about-ask.data", {"live-about-ask.data": ask(ids, after="1:1")})
     ],
+    "detect-areas.data": lambda ids: [
+        Press("detect-ask.data", {"detect-ask.data": ask(ids, after="1:0")})
+    ],
+    "detect-tally.data": lambda ids: [
+        Press("detect-tally-ask.data", {"detect-tally-ask.data": ask(ids)})
+    ],
+    "detect-done.data": lambda ids: [
+        Press("detect-wish.data", {"detect-wish.data": ask(ids, **wish)})
+        for wish in (
+            {"action": "add", **AREA},
+            {"action": "rename", "name": "Taken over", "area_id": ids.area},
+            {"action": "delete", "area_id": ids.area},
+        )
+    ],
+    "detect-sensitivity.options": lambda ids: [
+        Press("live-view.data", {"live-view.data": ask(ids)}),
+        Press(
+            "detect-sensitivity.value",
+            {"live-view.data": ask(ids), "detect-sensitivity.value": "calibrated"},
+        ),
+    ],
     "live-acted.data": lambda ids: [
         typed(button, **{"live-view.data": ask(ids)})
         for button in (

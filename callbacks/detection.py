@@ -1,0 +1,184 @@
+"""Detection: the areas of the map and the flags of what is drawn, counts, and the sensitivity.
+
+The page asks (`detect-ask`) when a stream opens and when the revision of the areas in its status
+changes, which is how a change made elsewhere reaches it; what draws is `assets/live_detection.js`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import ClientsideFunction, Dash, Input, Output, ctx
+from sqlalchemy.orm import Session
+
+from api.security import page_user
+from callbacks.live import Ask
+from callbacks.streaming import MOST_ID
+from dinsight import areas, audit_log, feed, packing, sensitivity, streams, tally
+from dinsight.accounts import Identity
+from dinsight.errors import BaselineNotFound, DinsightError, InvalidRequest
+from dinsight.feed import Cursor
+from dinsight.services import Services
+from dinsight.status import judged
+from layouts import detection as layout
+from layouts.detection import CALIBRATED, NUMBERS, Ids
+from layouts.streaming import Ids as LiveIds
+
+
+def register(app: Dash, services: Services) -> None:
+    def ask(data: Any) -> dict[str, Any] | None:
+        return told(services, page_user(), Ask.parse(data))
+
+    def count(data: Any) -> dict[str, Any] | None:
+        return counted(services, page_user(), Ask.parse(data))
+
+    def wish(data: Any) -> dict[str, Any]:
+        return done(services, page_user(), Ask.parse(data), data)
+
+    def sense(value: Any, view: Any, _: Any) -> list[Any]:
+        chosen = value if ctx.triggered_id == Ids.SENSITIVITY else None
+        return sensed(services, page_user(), Ask.parse(view), chosen)
+
+    register_scripts(app)
+    for output, question, function in (
+        (Ids.AREAS, Ids.ASK, ask),
+        (Ids.TALLY, Ids.TALLY_ASK, count),
+        (Ids.DONE, Ids.WISH, wish),
+    ):
+        app.callback(Output(output, "data"), Input(question, "data"), prevent_initial_call=True)(
+            function
+        )
+    app.callback(
+        Output(Ids.SENSITIVITY, "options"),
+        Output(Ids.SENSITIVITY, "value"),
+        Output(Ids.SENSITIVITY, "disabled"),
+        Output(Ids.COST, "children"),
+        Input(Ids.SENSITIVITY, "value"),
+        Input(LiveIds.VIEW, "data"),
+        Input(Ids.LIMIT, "data"),
+        prevent_initial_call=True,
+    )(sense)
+
+
+def register_scripts(app: Dash) -> None:
+    """The callbacks that run in the page: `assets/live_detection.js`."""
+
+    def script(name: str, *inputs: Any) -> None:
+        function = ClientsideFunction("detection", name)
+        app.clientside_callback(function, *inputs, prevent_initial_call=True)
+
+    script("told", Input(Ids.AREAS, "data"))
+    script("counted", Input(Ids.TALLY, "data"))
+    script("done", Input(Ids.DONE, "data"))
+    script("mode", Input(Ids.MODE, "value"))
+    script("typed", *(Input(id, "value") for id in NUMBERS))
+    script("name", Input(Ids.NAME, "value"))
+    script("save", Input(Ids.SAVE, "n_clicks"), Input(Ids.NAME, "n_submit"))
+    script("cancel", Input(Ids.CANCEL, "n_clicks"))
+    script("remove", Input(Ids.DELETE_CONFIRM, "n_clicks"))
+
+
+def told(services: Services, who: Identity, ask: Ask) -> dict[str, Any] | None:
+    """The baseline's areas, and which of the drawn points lie inside; None where there is none."""
+    if ask.baseline_id is None:
+        return None
+    try:
+        with services.sessions() as session:
+            row = streams.find(session, who, ask.baseline_id, ask.stream)
+            known = areas.list_all(session, who, ask.baseline_id).to_dict()
+            after = ask.after or Cursor(row.epoch, row.next_seq - 1)
+            found = feed.flags(session, row, after, limit=ask.limit)
+    except DinsightError:
+        return None  # the poll says why
+    listed = [
+        {name: area[name] for name in ("id", "name", "kind", "geometry", "map", "applied")}
+        for area in known["areas"]
+    ]
+    flagged = {"epoch": row.epoch, "first": found.first, **packing.pack_flags(found.inside)}
+    return {"key": ask.key, "revision": known["revision"], "areas": listed, **flagged}
+
+
+def counted(services: Services, who: Identity, ask: Ask) -> dict[str, Any] | None:
+    """How many points of the epoch are normal and anomalous, by score and by areas."""
+    if ask.baseline_id is None:
+        return None
+    try:
+        with services.sessions() as session:
+            row = streams.find(session, who, ask.baseline_id, ask.stream)
+            return {"key": ask.key, **tally.take(session, row).to_dict()}
+    except DinsightError:
+        return None  # the poll says why
+
+
+def done(services: Services, who: Identity, ask: Ask, wish: dict[str, Any]) -> dict[str, Any]:
+    """Do what is wished with an area, and say in a sentence what was done or why not."""
+    at = {"key": ask.key, "at": services.now().isoformat()}
+    try:
+        with services.sessions.begin() as session:
+            return {**at, "done": True, "sentence": _do(services, session, who, ask, wish)}
+    except BaselineNotFound as error:
+        _deny(services, who, f"areas {ask.baseline_id}", ask.baseline_id)
+        return {**at, "done": False, "sentence": error.message}
+    except DinsightError as error:
+        return {**at, "done": False, "sentence": error.message}
+
+
+def _do(services: Services, session: Session, who: Identity, ask: Ask, wish: dict[str, Any]) -> str:
+    if ask.baseline_id is None:
+        raise InvalidRequest("There is no map to draw an area on.")
+    action, number = wish.get("action"), wish.get("area_id")
+    if action == "add":
+        added = areas.add(session, who, ask.baseline_id, wish)
+        return f"{added['name']} is saved."
+    if not (type(number) is int and 0 < number <= MOST_ID):
+        raise InvalidRequest("area_id must be a whole number.")
+    if action == "rename":
+        named = {"name": wish.get("name")}
+        changed = areas.change(session, who, ask.baseline_id, number, named, now=services.now())
+        return f"It is {changed['name']} now."
+    if action == "delete":
+        areas.remove(session, who, ask.baseline_id, number)
+        return "The area is deleted."
+    raise InvalidRequest(f"There is no action {action!r}.")
+
+
+def sensed(services: Services, who: Identity, ask: Ask, chosen: Any) -> list[Any]:
+    """The select's options and value, whether it is of use, and what it means; set if chosen."""
+    sentence = ""
+    if ask.baseline_id is None:
+        return [[], None, True, ""]
+    try:
+        if chosen is not None:
+            with services.sessions.begin() as session:
+                wanted = _wanted(chosen)
+                streams.configure(session, who, ask.baseline_id, ask.stream, wanted)
+    except BaselineNotFound as error:
+        _deny(services, who, f"sensitivity {ask.baseline_id}", ask.baseline_id)
+        return [[], None, True, error.message]
+    except DinsightError as error:
+        sentence = error.message
+    try:
+        with services.sessions() as session:
+            row = streams.find(session, who, ask.baseline_id, ask.stream)
+            fitted = feed.stream_map(session, row)
+            now = judged(session, row.map_id, row.settings, row.arrivals)
+            rows_per_second = sensitivity.rate_or_usual(row.arrivals, row.settings)
+            reach = sensitivity.reach(fitted, rows_per_second)
+    except DinsightError:
+        return [[], None, True, ""]  # the poll says why
+    options, value = layout.choices(reach, now)
+    return [options, value, False, sentence or layout.cost_text(reach, now)]
+
+
+def _wanted(chosen: Any) -> dict[str, Any]:
+    if chosen == CALIBRATED:
+        return {"sensitivity_factor": sensitivity.DEFAULT}
+    try:
+        return {"false_alarms_per_day": float(chosen)}
+    except (TypeError, ValueError) as error:
+        raise InvalidRequest("Choose how many false alarms a day to accept.") from error
+
+
+def _deny(services: Services, who: Identity, subject: str, baseline_id: int | None) -> None:
+    with services.sessions.begin() as session:
+        audit_log.deny(session, who, subject, baseline_id, services.now())
