@@ -169,7 +169,10 @@
       fillrule: "evenodd",
       line: { color: LINE, width: 1.5 },
       label: {
-        text: plain(name), textposition: "top left", font: { color: LINE, size: 12 }, padding: 4,
+        text: plain(name),
+        textposition: "top left",
+        font: { family: "IBM Plex Sans, system-ui, sans-serif", color: LINE, size: 12 },
+        padding: 4,
       },
     };
   }

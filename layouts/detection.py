@@ -244,7 +244,9 @@ def cost_text(reach: tuple[float, float], told: Json) -> str:
 
 
 def _few(per_day: float) -> str:
-    return f"{per_day:.2g}" if per_day >= 0.01 else "less than 0.01"
+    if per_day < 0.01:
+        return "less than 0.01"
+    return f"{per_day:.2g}" if per_day < 10 else f"{per_day:,.0f}"
 
 
 def _option(per_day: float, reach: tuple[float, float]) -> dict[str, Any]:
