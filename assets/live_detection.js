@@ -389,7 +389,7 @@
 
   function opened({ view: next }) {
     const draft = dinsight.draw.draft();
-    view = next.kind === "ready" ? next : null;
+    view = next.kind === "ready" && !next.display ? next : null;
     known = null;
     tally = null;
     limit = null;
@@ -426,8 +426,9 @@
 
   function heard({ status }) {
     if (known && status.areas_revision !== known.revision) askSoon();
-    if (limit !== null && limit !== status.alarm_limit) send("detect-limit", status.alarm_limit);
+    if (!view || limit === status.alarm_limit) return;
     limit = status.alarm_limit;
+    send("detect-limit", { key: view.key, limit });
   }
 
   const hear = (what, act) => {

@@ -60,11 +60,6 @@
     gd.dinsightOver = true;
     gd.on("plotly_hover", ({ points: [point] }) => point_(gd, point));
     gd.on("plotly_unhover", () => unpoint());
-    gd.on("plotly_click", ({ points: [point] }) => {
-      const state = dinsight.live.state();
-      if (!point.customdata || !state.cursor) return;
-      select({ epoch: state.cursor.epoch, seq: point.customdata[0] });
-    });
   }
 
   function select(detail) {

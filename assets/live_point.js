@@ -173,14 +173,16 @@
 
   /* ---- with the page ---- */
 
-  document.addEventListener("dinsight:select", ({ detail }) => selected(detail));
+  document.addEventListener("dinsight:select", ({ detail }) => {
+    if (!view || !view.display) selected(detail);
+  });
   document.addEventListener("dinsight:opened", ({ detail }) => {
     const again = view && view.baseline_id === detail.view.baseline_id
       && view.stream === detail.view.stream;
     view = detail.view;
     [shown, asked] = [null, null];
     const point = addressed() || (again ? wanted : null);
-    if (view.kind === "ready" && point) select(point);
+    if (view.kind === "ready" && !view.display && point) select(point);
     else if (wanted) select(null);
   });
   document.addEventListener("dinsight:run", () => {

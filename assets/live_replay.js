@@ -374,7 +374,9 @@
     panel.classList.remove("replay-over");
     take(event.dataTransfer.files[0]);
   });
-  document.addEventListener("dinsight:opened", (event) => begin(event.detail.view));
+  document.addEventListener("dinsight:opened", ({ detail }) => {
+    if (!detail.view.display) begin(detail.view);
+  });
   document.addEventListener("dinsight:status", (event) => follow(event.detail.status));
   window.setInterval(tick, LOOK_MS);
 })();

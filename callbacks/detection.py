@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, ctx
+from dash import ClientsideFunction, Dash, Input, Output, State, ctx
 from sqlalchemy.orm import Session
 
 from api.security import page_user
@@ -35,7 +35,7 @@ def register(app: Dash, services: Services) -> None:
     def wish(data: Any) -> dict[str, Any]:
         return done(services, page_user(), Ask.parse(data), data)
 
-    def sense(value: Any, view: Any, _: Any) -> list[Any]:
+    def sense(value: Any, _: Any, view: Any) -> list[Any]:
         chosen = value if ctx.triggered_id == Ids.SENSITIVITY else None
         return sensed(services, page_user(), Ask.parse(view), chosen)
 
@@ -54,8 +54,8 @@ def register(app: Dash, services: Services) -> None:
         Output(Ids.SENSITIVITY, "disabled"),
         Output(Ids.COST, "children"),
         Input(Ids.SENSITIVITY, "value"),
-        Input(LiveIds.VIEW, "data"),
         Input(Ids.LIMIT, "data"),
+        State(LiveIds.VIEW, "data"),
         prevent_initial_call=True,
     )(sense)
 

@@ -101,7 +101,7 @@ def register(app: Dash, services: Services) -> None:
         return acted(services, page_user(), Ask.parse(values[-1]), action)
 
     register_scripts(app)
-    display_door.admit(app.server, f"{Ids.FEED}.data", f"{Ids.CONTOUR}.data")
+    display_door.admit(app.server, *(f"{id}.data" for id in (Ids.FEED, Ids.CONTOUR, Ids.ABOUT)))
     app.callback(Output(Ids.FEED, "data"), Input(Ids.ASK, "data"), prevent_initial_call=True)(poll)
     app.callback(
         Output(Ids.CONTOUR, "data"), Input(Ids.CONTOUR_ASK, "data"), prevent_initial_call=True

@@ -129,6 +129,7 @@ def opened(services: Services, who: Identity, want: Want) -> list[Any]:
                 "cap": want.screen.drawn.window,
                 "earlier": want.screen.drawn.earlier,
                 "push": want.push,
+                "display": who.sight is not None,
                 "baseline_points": chosen.rows if chosen else 0,
                 "themes": figures.theme_changes(),
                 "colours": figures.colours(),

@@ -184,11 +184,11 @@ def test_colours_survive_new_points_and_a_reload_through_the_address(
     stream.send(failing(8))
     page.wait_points(14)
     shown = page.js(f"return {GD}.data.find((t) => t.name === 'Monitor').customdata")
-    assert colours(page) == [int(level != "healthy") for _, _, level in shown]
+    assert colours(page) == [int(level != "healthy") for _, _, level, *_ in shown]
     assert 1 in colours(page)
     symbols = page.js(f"return {GD}.data.find((t) => t.name === 'Monitor').marker.symbol")
     word = {"circle": "healthy", "triangle-up": "warning", "x": "alarm"}
-    assert [word[symbol] for symbol in symbols] == [level for _, _, level in shown]
+    assert [word[symbol] for symbol in symbols] == [level for _, _, level, *_ in shown]
 
     page.js("dinsight.map.judge(({about}) => about.map(([seq]) => seq % 2))")
     stream.send(2)

@@ -168,7 +168,7 @@ def test_reset_asks_first_and_says_how_many_points_go(page: Page, stream: Stream
 
     page.click("live-reset")
     assert "12 points" in page.text("live-reset-dialog")
-    page.driver.find_element("css selector", "[data-closes]").click()
+    page.driver.find_element("css selector", "#live-reset-dialog [data-closes]").click()
     assert len(page.map()["monitor"]) == 12
 
     page.click("live-reset")
@@ -259,7 +259,7 @@ def test_address_and_selects_stay_in_step(
     select.find_element("css selector", f"option[value='{other}']").click()
     page.wait(lambda: page.path.endswith(f"baseline_id={other}"), "the address to follow")
     page.wait_text("live-badge", "Waiting")
-    assert page.text("live-empty").endswith(f"--baseline-id {other}\nCopy the command")
+    assert f"--baseline-id {other}\nCopy the command" in page.text("live-empty")
 
     page.driver.back()
     page.wait_points(2)

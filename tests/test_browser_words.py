@@ -95,7 +95,7 @@ def test_view_reaches_for_points_but_not_for_the_farthest(
     page: Page, user: Identity, sign_in: Callable[[Identity], None]
 ) -> None:
     sign_in(user)
-    reach = "return window.dinsight.map.reach([0, 10], arguments[0], [0, 10])"
+    reach = "return window.dinsight.frame.reach([0, 10], arguments[0], [0, 10])"
     assert page.js(reach, [1, 9]) is None
     low, high = page.js(reach, [-2, 12])
     assert low < -2 and high > 12

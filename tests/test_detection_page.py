@@ -44,7 +44,7 @@ def wish(browser: Browser, data: Any, **what: Any) -> Any:
 
 
 def sense(browser: Browser, view: Any, value: Any = None) -> dict[str, Any]:
-    trigger = "live-view.data" if value is None else "detect-sensitivity.value"
+    trigger = "detect-limit.data" if value is None else "detect-sensitivity.value"
     answer = browser.call(
         "detect-sensitivity.options",
         trigger,

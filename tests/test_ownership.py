@@ -431,7 +431,7 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
         )
     ],
     "detect-sensitivity.options": lambda ids: [
-        Press("live-view.data", {"live-view.data": ask(ids)}),
+        Press("detect-limit.data", {"live-view.data": ask(ids)}),
         Press(
             "detect-sensitivity.value",
             {"live-view.data": ask(ids), "detect-sensitivity.value": "calibrated"},
@@ -464,7 +464,7 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
 # Those that a wall screen may call: they read what `page_user` may see.
 FOR_DISPLAYS = {
     *("main.children", "live-baseline.options", "live-feed.data", "live-contour.data"),
-    "trend-answer.data",
+    *("live-about.data", "trend-answer.data"),
 }
 
 
