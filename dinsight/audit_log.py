@@ -34,6 +34,7 @@ ACTIONS = {
     "user.disable": "Disabled a person",
     "user.enable": "Enabled a person",
     "baseline.delete": "Deleted a baseline",
+    "monitor-file.delete": "Deleted a monitor file",
     "baseline.refit": "Refitted a baseline",
     "stream.reset": "Reset a stream",
     "display.make": "Made a link for a screen",

@@ -54,6 +54,7 @@ def test_a_stream_that_has_not_begun_has_a_whole_status(api: Api, baseline_id: i
         **{"batch_size": None, "delay_seconds": None, "rate": None},
         **{"epoch": 1, "run_epoch": 1, "carried_points": 0, "last_seq": 0},
         **{"level": "healthy", "score": None, "sensitivity_factor": 3.0, "alarm_limit": 1.0},
+        **{"level_since": None, "areas_revision": ""},
     }
 
 

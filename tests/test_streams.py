@@ -231,16 +231,6 @@ def test_a_delta_carries_what_came_since_and_says_when_the_epoch_changed(
     assert (fresh.reset, fresh.epoch, fresh.first, len(fresh.x)) == (True, 2, 1, 6)
 
 
-def test_cells_count_every_point_inside_the_extent(
-    services: Services, user: Identity, act: Act, send: Act, baseline_id: int
-) -> None:
-    send(9)
-    with services.sessions() as session:
-        row = streams.find(session, user, baseline_id, "default")
-        assert feed.cells(session, row, (-1e6, 1e6, -1e6, 1e6), bins=4).sum() == 9
-        assert feed.cells(session, row, (1e6, 2e6, 1e6, 2e6), bins=4).sum() == 0
-
-
 # ---- sensitivity ----
 
 
