@@ -31,7 +31,7 @@ def empty(postgres: URL) -> str:
     connection = psycopg2.connect(dbname="postgres", user=postgres.username, **dict(postgres.query))
     connection.autocommit = True
     with connection.cursor() as cursor:
-        cursor.execute("DROP DATABASE IF EXISTS restored")
+        cursor.execute("DROP DATABASE IF EXISTS restored WITH (FORCE)")
         cursor.execute("CREATE DATABASE restored")
     connection.close()
     return postgres.set(database="restored").render_as_string(hide_password=False)
