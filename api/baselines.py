@@ -8,9 +8,9 @@ from flask import Response, request
 
 from api import examples
 from api.answers import success
-from api.bodies import Blueprint
+from api.bodies import FORM, Blueprint
 from api.context import services, who
-from api.document import FORM, document
+from api.document import document
 from api.fields import Body, Line
 from api.schemas import (
     FILE,

@@ -19,7 +19,7 @@ from api import examples, schemas
 from api.schemas import Schema
 from dinsight import __version__
 
-JSON, FORM = "application/json", "multipart/form-data"
+JSON = "application/json"
 
 EVERYWHERE = (415, 429, 500, 503)
 WITH_QUERY = (400,)

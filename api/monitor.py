@@ -12,10 +12,9 @@ from sqlalchemy.orm import Session
 from api import bodies, examples, metrics, security
 from api.answers import dumps, plain, success
 from api.baselines import ID
-from api.bodies import Blueprint, Request
+from api.bodies import FORM, Blueprint, Request
 from api.context import services, who
 from api.document import (
-    FORM,
     STREAM,
     STREAM_NAME,
     VALUES,

@@ -74,10 +74,11 @@ METADATA: Schema = {"type": "object", "additionalProperties": TEXT}
 TOLD = {"code": {"const": 200}, "message?": TEXT}
 SAID = record({"id": WHOLE, "message": TEXT})
 PLACE = record({"x": NUMBER, "y": NUMBER})
-PROFILE = record({"id": WHOLE, "email": TEXT, "full_name": TEXT, "role": one_of("user", "admin")})
+_PROFILE = {"id": WHOLE, "email": TEXT, "full_name": TEXT, "role": one_of("user", "admin")}
+PROFILE = record(_PROFILE)
 PERSON = record(
     {
-        **{"id": WHOLE, "email": TEXT, "full_name": TEXT, "role": one_of("user", "admin")},
+        **_PROFILE,
         **{"disabled": FLAG, "disabled_at": maybe(MOMENT)},
         **{"has_password": FLAG, "created_at": MOMENT},
     }

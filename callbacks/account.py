@@ -15,10 +15,10 @@ from dinsight.errors import DinsightError
 from dinsight.services import Services
 from layouts import account as layout
 from layouts.account import REVOKE, Ids, Key
+from layouts.components import FAILURE, SUCCESS
 
 DIFFERENT = "The two new passwords differ."
 PASSWORD_SET = "The password is set. Every other sign-in of yours is ended; API keys go on."  # noqa: S105
-FAILURE, SUCCESS = "message error", "message success"
 
 
 def register(app: Dash, services: Services) -> None:

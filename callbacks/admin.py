@@ -20,9 +20,9 @@ from dinsight.people import Change, Invitation
 from dinsight.services import Services
 from layouts import admin as layout
 from layouts.admin import ACT, ANY, PERIODS, Ids, Line, Person
+from layouts.components import FAILURE, SUCCESS
 
 ENTRIES = 50
-FAILURE, SUCCESS = "message error", "message success"
 CHANGES = {
     "admin": (Change(role="admin"), "{} is an administrator now."),
     "user": (Change(role="user"), "{} is no administrator any more."),

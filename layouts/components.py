@@ -8,6 +8,8 @@ from typing import Any
 
 from dash import html
 
+FAILURE, SUCCESS = "message error", "message success"  # how a message looks, by how it ended
+
 
 def command(line: str, label: str = "Copy the command") -> html.Div:
     """A shell command, or what else is to be taken along, with a button that copies it."""

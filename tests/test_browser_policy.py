@@ -23,6 +23,7 @@ def test_the_page_draws_and_follows_without_breaking_its_policy(
     stream.send(5)
     page.wait_points(5)
     assert page.map()["type"] == "scattergl"
+    assert not page.js("return document.querySelector('#live-map .no-webgl')")
     page.click("live-contours")
     stream.send(3)
     page.wait_points(8)

@@ -38,7 +38,7 @@ from dinsight.ingest import Incoming, ingest
 from dinsight.models import Batch, Point, Stream
 from dinsight.services import Services
 from tests.factories import BASELINE, FEATURES, csv, healthy
-from tests.postgres_kit import eventually, is_alive
+from tests.postgres_kit import ask, eventually, is_alive
 
 NOW = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
 ROWS = healthy(20_000, seed=11)
@@ -312,9 +312,8 @@ class Senders(RuleBasedStateMachine):
             streams.reset(session, self.given.who, self.baseline_id, "default", now=NOW)
 
     def end_backend(self, pid: int) -> None:
-        """Ends it, and waits until it has."""
-        with self.given.services.sessions() as other:
-            other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+        """Ends it, from outside of the pool, which might give it to us; waits until it has."""
+        ask(self.given.services.database.url, f"SELECT pg_terminate_backend({pid})")
         assert eventually(lambda: not is_alive(pid))
 
     def stream(self, session: Session) -> Stream:
