@@ -49,7 +49,8 @@ class Browser:
         self.wait(lambda: self.js("return Boolean(window.dinsight && dinsight.live)"), "the page")
 
     def open(self, number: int, stream: str = "default") -> None:
-        """Open a stream and wait for the first points to be drawn."""
+        """Open a stream as nobody has set it, and wait for its first points to be drawn."""
+        self.js("window.localStorage.clear()")
         self._driver.get("about:blank")
         self._driver.get(f"{self.url}/dashboard/streaming?baseline_id={number}&stream={stream}")
         self.wait_drawn(0)

@@ -232,6 +232,7 @@ def main(argv: list[str] | None = None) -> int:
             if not options.only or name in options.only:
                 log.info(name)
                 tables.append(topic())
+                log.info("%s", tables[-1].rows)
     about = report.opening(datetime.now(UTC), busy, [ABOUT])
     report.show(HEADING, about, tables)
     options.output.write_text(report.markdown(HEADING, about, tables))
