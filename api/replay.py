@@ -12,9 +12,9 @@ from werkzeug.datastructures import FileStorage
 from api import examples
 from api.answers import success
 from api.baselines import ID
-from api.bodies import Blueprint
+from api.bodies import FORM, Blueprint
 from api.context import services, who
-from api.document import FORM, JSON, STREAM, STREAM_NAME, document
+from api.document import JSON, STREAM, STREAM_NAME, document
 from api.fields import Body, Line, Number, stream_name
 from api.schemas import FILE, FLAG, MONITOR_FILES, NUMBER, SAID, WHOLE, envelope, record, ref
 from api.security import signed_in

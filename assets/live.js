@@ -374,7 +374,7 @@
   const set = (id, props) => dinsight.paint.set(live, id, props);
   const paint = () => dinsight.paint.all(live);
 
-  window.setInterval(paint, 1000);
+  window.addEventListener("load", () => window.setInterval(paint, 1000)); // once all files are there
   document.addEventListener("dinsight:theme", (event) => {
     const gd = live.view && live.view.themes && dinsight.map.ready(live.view.key);
     if (gd) dinsight.map.dress(gd, live.view.themes[event.detail]);
