@@ -18,6 +18,7 @@
       pinch = null;
       return;
     }
+    event.stopPropagation(); // two fingers that come at once are a double tap to Plotly: a reset
     const { xaxis, yaxis } = gd._fullLayout;
     const box = gd.getBoundingClientRect();
     const { apart, at } = between(event.touches);
@@ -35,13 +36,12 @@
     if (!pinch || event.touches.length !== 2) return;
     event.preventDefault(); // neither scroll nor zoom the page
     const scale = pinch.apart / Math.max(1, between(event.touches).apart);
+    const begun = pinch; // the fingers may be gone when the frame comes
     window.cancelAnimationFrame(frame);
-    frame = window.requestAnimationFrame(() => show(scale));
+    frame = window.requestAnimationFrame(() => show(begun, scale));
   }
 
-  function show(scale) {
-    if (!pinch) return;
-    const { gd, x, y, across, up } = pinch;
+  function show({ gd, x, y, across, up }, scale) {
     const change = { "xaxis.range": zoomed(x, across, scale), "yaxis.range": zoomed(y, up, scale) };
     window.Plotly.relayout(gd, change);
   }

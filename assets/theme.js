@@ -6,7 +6,9 @@
 
   const KEY = "dinsight.theme";
   const KEY_SHARED = "theme"; // in the address
-  const system = window.matchMedia("(prefers-color-scheme: dark)");
+  const DARK = "(prefers-color-scheme: dark)";
+  // Only listened to: Chromium tells of no change of a list whose new value was read before.
+  const system = window.matchMedia(DARK);
 
   const THEMES = ["light", "dark"];
   let forced = null; // the choice where storage is blocked: kept while the page lives
@@ -23,7 +25,7 @@
   }
 
   function current() {
-    return chosen() || (system.matches ? "dark" : "light");
+    return chosen() || (window.matchMedia(DARK).matches ? "dark" : "light");
   }
 
   function apply() {

@@ -315,7 +315,6 @@ def test_two_fingers_zoom_the_map_about_what_lies_between_them(
         "return [x, box.top + yaxis._offset + yaxis._length / 2, xaxis.p2d(xaxis._length * 0.25)]"
     )
     scrolled = page.js("return window.scrollY")
-    time.sleep(0.3)  # a page that still settles takes two fingers for its own
     for kind, apart in [("touchStart", 20), *(("touchMove", n) for n in (25, 30, 35, 40))]:
         fingers = [{"x": x, "y": y - apart, "id": 0}, {"x": x, "y": y + apart, "id": 1}]
         page.driver.execute_cdp_cmd(
