@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlencode
 
 from selenium import webdriver
 from selenium.webdriver.common.by import By
@@ -48,11 +49,12 @@ class Browser:
         self._driver.find_element(By.ID, "signin-submit").click()
         self.wait(lambda: self.js("return Boolean(window.dinsight && dinsight.live)"), "the page")
 
-    def open(self, number: int, stream: str = "default") -> None:
+    def open(self, number: int, stream: str = "default", **view: str) -> None:
         """Open a stream as nobody has set it, and wait for its first points to be drawn."""
         self.js("window.localStorage.clear()")
         self._driver.get("about:blank")
-        self._driver.get(f"{self.url}/dashboard/streaming?baseline_id={number}&stream={stream}")
+        query = urlencode({"baseline_id": number, "stream": stream, **view})
+        self._driver.get(f"{self.url}/dashboard/streaming?{query}")
         self.wait_drawn(0)
 
     def wait_drawn(self, seq: int) -> dict[str, float]:
@@ -71,6 +73,9 @@ class Browser:
 
     def refresh(self) -> None:
         self.js("document.getElementById('live-refresh').click()")
+
+    def cookies(self) -> dict[str, str]:
+        return {each["name"]: each["value"] for each in self._driver.get_cookies()}
 
     def js(self, script: str, *arguments: Any) -> Any:
         return self._driver.execute_script(script, *arguments)

@@ -203,6 +203,10 @@ class Reads:
             found = session.scalar(text("SELECT pg_total_relation_size('points')"))
         return success(found)
 
+    def cpu(self) -> Response:
+        """The processor's seconds that this process has taken."""
+        return success(time.process_time())
+
     def fill(self, baseline_id: int, name: str, points: int) -> Response:
         """Put many points without features into a stream."""
         with self._services.sessions.begin() as session:
@@ -235,6 +239,7 @@ def add(server: Flask, services: Services) -> None:
         "<int:baseline_id>/<name>/<int:after>",
     )
     server.add_url_rule("/api/bench/size", "size", reads.size)
+    server.add_url_rule("/api/bench/cpu", "cpu", reads.cpu)
     server.add_url_rule(f"/api/bench/{fill}", "fill", reads.fill, methods=["POST"])
     server.add_url_rule(f"/api/bench/poll/{poll}", "poll", reads.poll)
     for name, handler in (("read", read_only), ("parse", parse_only)):

@@ -16,9 +16,10 @@ import numpy as np
 from benchmarks import report
 from benchmarks.chromium import Browser, browser
 from benchmarks.client import Client, server
-from benchmarks.report import Table
+from benchmarks.report import Table, met
 from benchmarks.rows import csv, form
 from benchmarks.speed import machine
+from benchmarks.viewers import viewers
 
 HEADING = "The streaming page, measured"
 ABOUT = (
@@ -34,10 +35,6 @@ BEHIND = (1_000, 1_000_000)
 FEATURES = 1_024
 
 log = logging.getLogger("bench")
-
-
-def met(holds: bool) -> str:
-    return "met" if holds else "NOT MET"
 
 
 def bytes_a_point(page: Browser, client: Client, number: int) -> Table:
@@ -86,21 +83,21 @@ def _batch() -> bytes:
     return form(csv(machine(TICK, FEATURES, seed=random.randrange(10_000))))  # noqa: S311
 
 
-def to_pixel(page: Browser, client: Client, number: int, times: int) -> Table:
+def by_push(page: Browser, client: Client, number: int, times: int) -> Table:
+    """P7: from a POST to its points on the screen, over the socket."""
+    _watch(page, client, number, "pushed")
+    page.wait(lambda: page.js("return dinsight.socket.open()"), "the socket")
+    half, most = _to_pixel(page, client, number, "pushed", times)
+    line = (f"{half:.0f}", met(half <= 60), f"{most:.0f}", met(most <= 250))
+    columns = ("p50 ms (at most 60)", "", "p99 ms (at most 250)", " ")
+    return Table("P7: POST to pixel, pushed", f"{times} batches of {TICK} rows.", columns, [line])
+
+
+def by_poll(page: Browser, client: Client, number: int, times: int) -> Table:
     """P8: from a POST to its points on the screen, polling."""
-    path, batch = f"/api/v1/monitor/{number}?stream=pixel", _batch()
-    client.post(path, batch)
-    page.open(number, "pixel")
+    _watch(page, client, number, "polled", push="0")
     page.js("dash_clientside.set_props('live-interval', {value: arguments[0]})", POLL_SECONDS)
-    last, taken = TICK, []
-    for _ in range(times):
-        time.sleep(random.uniform(0.2, 1.2) * POLL_SECONDS)  # noqa: S311 - any phase of the poll
-        began = time.time()
-        client.post(path, batch)
-        drawn = page.wait_drawn(last)
-        last = int(drawn["seq"])
-        taken.append(drawn["at"] - began)
-    half, most = (float(np.quantile(taken, quantile)) * 1e3 for quantile in (0.5, 0.99))
+    half, most = _to_pixel(page, client, number, "polled", times)
     t = POLL_SECONDS * 1e3
     line = (
         f"{t:.0f}",
@@ -110,7 +107,29 @@ def to_pixel(page: Browser, client: Client, number: int, times: int) -> Table:
         met(most <= t + 150),
     )
     columns = ("T ms", "p50 ms (at most T / 2 + 100)", "", "p99 ms (at most T + 150)", " ")
-    return Table("P8: POST to pixel", f"{times} batches of {TICK} rows.", columns, [line])
+    return Table("P8: POST to pixel, polled", f"{times} batches of {TICK} rows.", columns, [line])
+
+
+def _watch(page: Browser, client: Client, number: int, stream: str, **view: str) -> None:
+    client.post(f"/api/v1/monitor/{number}?stream={stream}", _batch())
+    page.open(number, stream, **view)
+
+
+def _to_pixel(
+    page: Browser, client: Client, number: int, stream: str, times: int
+) -> tuple[float, float]:
+    """Median and 99 % of the milliseconds from sending a batch to the frame that shows it."""
+    path, batch = f"/api/v1/monitor/{number}?stream={stream}", _batch()
+    last, taken = TICK, []
+    for _ in range(times):
+        time.sleep(random.uniform(0.2, 1.2) * POLL_SECONDS)  # noqa: S311 - any phase of a poll
+        began = time.time()
+        client.post(path, batch)
+        drawn = page.wait_drawn(last)
+        last = int(drawn["seq"])
+        taken.append(drawn["at"] - began)
+    half, most = (float(np.quantile(taken, quantile)) * 1e3 for quantile in (0.5, 0.99))
+    return half, most
 
 
 def ticks(page: Browser, client: Client, number: int, times: int) -> Table:
@@ -211,7 +230,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.page", description=__doc__)
     parser.add_argument("--ticks", type=int, default=14_400, help="of the long watch (8 h at 2 s)")
     parser.add_argument("--batches", type=int, default=60, help="from POST to pixel")
-    parser.add_argument("--only", action="append", default=[], help="P6, P8, P9, P10 or P12")
+    parser.add_argument("--only", action="append", default=[], help="P6 to P12")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "PAGE.md")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
@@ -220,12 +239,13 @@ def main(argv: list[str] | None = None) -> int:
     with server() as client, browser(client.port) as page:
         number = client.upload(form(csv(machine(800, FEATURES)), "files"))
         client.wait_fitted(number)
-        # A topic that is added stands here by its name; P7 and P11 are of the push.
         topics: dict[str, Callable[[], Table]] = {
             "P6": lambda: bytes_a_point(page, client, number),
-            "P8": lambda: to_pixel(page, client, number, options.batches),
+            "P7": lambda: by_push(page, client, number, options.batches),
+            "P8": lambda: by_poll(page, client, number, options.batches),
             "P9": lambda: ticks(page, client, number, 30),
             "P10": lambda: long_watch(page, client, number, options.ticks),
+            "P11": lambda: viewers(page, client, number),
             "P12": lambda: opening(page, client),
         }
         for name, topic in topics.items():

@@ -36,6 +36,11 @@ def figure(value: float, digits: int = 3) -> str:
     return "-" if math.isnan(value) else f"{value:.{digits}f}"
 
 
+def met(holds: bool) -> str:
+    """The word for whether a goal is met."""
+    return "met" if holds else "NOT MET"
+
+
 def percent(value: float) -> str:
     """A share as a percentage, or a dash.
 

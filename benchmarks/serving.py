@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.client import Client, server
-from benchmarks.report import Table
+from benchmarks.report import Table, met
 from benchmarks.rows import csv, form
 from benchmarks.speed import machine
 
@@ -55,8 +55,8 @@ def batches(client: Client, number: int) -> Table:
         lines.append(
             (
                 *(f"{size:,}", f"{ours:.2f}", f"{floor:.2f}", f"{ours / floor:.2f} x"),
-                *("met" if ours <= 1.4 * floor else "NOT MET", f"{naive:.1f}"),
-                *(f"{naive / ours:.1f} x", "met" if naive >= 10 * ours else "NOT MET"),
+                *(met(ours <= 1.4 * floor), f"{naive:.1f}"),
+                *(f"{naive / ours:.1f} x", met(naive >= 10 * ours)),
             )
         )
     columns = ("rows", "ours ms", "floor ms", "P1 (at most 1.4 x)", "", "naive ms")
@@ -72,8 +72,7 @@ def parsing(client: Client) -> Table:
         for name, times in taken.items():
             times.append(client.post(f"/api/bench/{name}", body))
     read, parse = milliseconds(taken["read"]), milliseconds(taken["parse"])
-    met = "met" if parse <= 1.3 * read else "NOT MET"
-    line = (f"{read:.3f}", f"{parse:.3f}", f"{parse / read:.2f} x", met)
+    line = (f"{read:.3f}", f"{parse:.3f}", f"{parse / read:.2f} x", met(parse <= 1.3 * read))
     note = "A form of one row: a handler that reads its body, and one that also parses it."
     return Table("P3: parsing", note, ("read ms", "parse ms", "P3 (at most 1.3 x)", ""), [line])
 
@@ -83,10 +82,12 @@ def storage(client: Client, number: int) -> Table:
     before = client.json("GET", "/api/bench/size")
     client.post(f"/api/v1/monitor/{number}?stream=stored", form(csv(machine(POINTS, 1_024, 5))))
     size = (client.json("GET", "/api/bench/size") - before) / POINTS
-    met = "met" if size <= 5_900 else "NOT MET"
     note = "Growth of the table of points and its index and TOAST, over 1,000 points."
     return Table(
-        "P4: storage", note, ("bytes a point", "P4 (at most 5,900)"), [(f"{size:,.0f}", met)]
+        "P4: storage",
+        note,
+        ("bytes a point", "P4 (at most 5,900)"),
+        [(f"{size:,.0f}", met(size <= 5_900))],
     )
 
 
@@ -109,8 +110,10 @@ def polls(client: Client, number: int) -> Table:
         for behind, cost in zip(BEHIND, costs, strict=True)
     ]
     growth = costs[-1] / costs[0]
-    met = "met" if growth <= 1.2 else "NOT MET"
-    note = f"CPU time of the server's thread for one poll. With many behind {growth:.2f} x: {met}."
+    verdict = met(growth <= 1.2)
+    note = (
+        f"CPU time of the server's thread for one poll. With many behind {growth:.2f} x: {verdict}."
+    )
     return Table("P5: polls", note, ("points behind", "idle ms (at most 0.8)", "ten new ms"), lines)
 
 
@@ -133,8 +136,13 @@ def meanwhile(client: Client, number: int) -> Table:
         busy.append(client.post(path, body))
         time.sleep(0.005)
     calm, under = milliseconds(quiet, 0.99), milliseconds(busy, 0.99)
-    met = "met" if under <= 2 * calm else "NOT MET"
-    line = (f"{len(large) / 1e6:.0f}", f"{calm:.1f}", f"{under:.1f}", f"{under / calm:.1f} x", met)
+    line = (
+        f"{len(large) / 1e6:.0f}",
+        f"{calm:.1f}",
+        f"{under:.1f}",
+        f"{under / calm:.1f} x",
+        met(under <= 2 * calm),
+    )
     columns = ("MB", "quiet p99 ms", "meanwhile p99 ms", "P13 (at most 2 x)", "")
     return Table("P13: beside a fit", f"{len(busy)} batches of one row meanwhile.", columns, [line])
 
