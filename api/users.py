@@ -133,7 +133,7 @@ def change(body: dict[str, Any], user_id: int) -> Response:
 
 
 @blueprint.route(f"/{ID}/link", methods=["POST"])
-@document(envelope(INVITED), 403, 404, 409, status=201)
+@document(envelope(INVITED), 403, 404, 422, status=201)
 @signed_in
 def renew(user_id: int) -> Response:
     """A fresh sign-in link for somebody; their password and sign-ins end. For administrators."""

@@ -137,7 +137,7 @@
   }
 
   async function save(id, name) {
-    const headers = { "Content-Type": "application/json", "X-CSRF-TOKEN": uploads().csrf() };
+    const headers = { "Content-Type": "application/json", "X-CSRF-TOKEN": window.dinsight.shell.csrf() };
     const body = JSON.stringify({ name });
     const answer = await window
       .fetch(`/api/v1/dinsight/${id}`, { method: "PATCH", headers, body })

@@ -20,11 +20,6 @@
 
   const place = (id) => document.getElementById(id);
 
-  function csrf() {
-    const found = document.cookie.split("; ").find((pair) => pair.startsWith("csrf_access_token="));
-    return found ? decodeURIComponent(found.split("=")[1]) : "";
-  }
-
   function size(bytes) {
     if (bytes < MIB) return `${whole.format(Math.ceil(bytes / 1024))} KiB`;
     return `${(bytes / MIB).toFixed(bytes < 10 * MIB ? 1 : 0)} MiB`;
@@ -129,7 +124,7 @@
     for (const file of upload.files) form.append("files", file, file.name);
     const request = (upload.request = new XMLHttpRequest());
     request.open("POST", URL_);
-    request.setRequestHeader("X-CSRF-TOKEN", csrf());
+    request.setRequestHeader("X-CSRF-TOKEN", window.dinsight.shell.csrf());
     request.upload.onprogress = function (event) {
       Object.assign(upload, { sent: event.loaded, total: event.total });
       paint();
@@ -319,5 +314,5 @@
   });
 
   window.dinsight = window.dinsight || {};
-  window.dinsight.uploads = { send, follow, csrf, reason };
+  window.dinsight.uploads = { send, follow, reason };
 })();

@@ -35,11 +35,6 @@
 
   /* ---- the server ---- */
 
-  function csrf() {
-    const found = document.cookie.split("; ").find((pair) => pair.startsWith("csrf_access_token="));
-    return found ? decodeURIComponent(found.split("=")[1]) : "";
-  }
-
   function path(rest = "") {
     const query = new URLSearchParams({ stream: now.view.stream });
     return `/api/v1/streaming/${now.view.baseline_id}/replay${rest}?${query}`;
@@ -50,7 +45,7 @@
     return new Promise((done, failed) => {
       const request = new XMLHttpRequest();
       request.open(method, where);
-      request.setRequestHeader("X-CSRF-TOKEN", csrf());
+      request.setRequestHeader("X-CSRF-TOKEN", dinsight.shell.csrf());
       if (typeof body === "string") request.setRequestHeader("Content-Type", "application/json");
       if (progress) request.upload.onprogress = (event) => progress(event.loaded / event.total);
       request.onload = () => {

@@ -7,13 +7,16 @@
     return found ? decodeURIComponent(found.slice(name.length + 1)) : "";
   }
 
+  /** What a request that changes something says with the cookie, which no other site can read. */
+  const csrf = () => cookie("csrf_access_token");
+
   /** Sign out, then show the sign-in page; an ended sign-in ends up there as well. */
   async function signOut() {
     await window
       .fetch("/api/v1/auth/logout", {
         method: "POST",
         credentials: "same-origin",
-        headers: { "X-CSRF-TOKEN": cookie("csrf_access_token") },
+        headers: { "X-CSRF-TOKEN": csrf() },
       })
       .then(
         (answer) => {
@@ -134,7 +137,7 @@
   });
 
   window.dinsight = window.dinsight || {};
-  window.dinsight.shell = { say, remember, recall, entitle, visit };
+  window.dinsight.shell = { say, csrf, remember, recall, entitle, visit };
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.shell = { title };

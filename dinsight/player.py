@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from dinsight import baselines, monitor_files, readings, streams
+from dinsight import baselines, monitor_files, news, readings, streams
 from dinsight.accounts import Identity
 from dinsight.database import Database, is_outage
 from dinsight.errors import (
@@ -307,6 +307,7 @@ class Player:
             stream = session.get(Stream, replay.stream_id, with_for_update=True)
             if stream is not None and streams.end_replay(session, stream.id, why, "failed"):
                 stream.state = "stopped"
+                news.changed(session, stream.id)
                 log.warning("replay %s failed: %s", replay.id, why)
 
 
