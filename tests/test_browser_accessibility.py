@@ -5,7 +5,6 @@ A new page is one line in `PAGES`.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
