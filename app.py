@@ -38,17 +38,25 @@ from dinsight.replay import Sample
 from dinsight.retention import Rules, Sweeper
 from dinsight.services import Services, limits
 from dinsight.settings import Settings
+from layouts import files
 from simulator import sample
 from simulator.__main__ import main as simulate
 
 SAMPLE_DELAY = "0.5"
 
 
+class Pages(Dash):
+    """Dash, in whose page the address of a file says of which version it is."""
+
+    def interpolate_index(self, **parts: str) -> str:
+        return files.named(super().interpolate_index(**parts))
+
+
 def create_app(services: Services) -> Dash:
     """Wire the doors to the domain: the REST API, the sign-in rules, the pages."""
     server = Flask("dinsight", static_folder=None)
     api.register(server, services)
-    app = Dash(
+    app = Pages(
         "dinsight",
         server=server,
         title="D'insight",

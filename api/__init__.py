@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, current_app, g, request
@@ -38,10 +39,12 @@ from api.answers import OrjsonProvider
 from api.context import EXTENSION
 from dinsight import logs
 from dinsight.services import Services
+from dinsight.version import version
 
 PREFIX = "/api/v1"
 REQUEST_ID = re.compile(r"[\w.:-]{1,64}")
 UNKNOWN = "api_unknown"
+DRAWN = ("/assets/fonts/", "/assets/icons/")  # which style sheets name, and which never change
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -113,4 +116,13 @@ def end_request(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.get("request_id", "")
     if request.path.startswith("/api/"):
         response.headers.setdefault("Cache-Control", "no-store")
+    elif request.path.startswith("/assets/") and response.status_code < HTTPStatus.BAD_REQUEST:
+        response.headers["Cache-Control"] = how_long(request.path, request.args.get("v"))
     return response
+
+
+def how_long(path: str, named: str | None) -> str:
+    """For how long a browser may keep a file: one that is named by this version of it, for good."""
+    if named == version():
+        return "public, max-age=31536000, immutable"
+    return "public, max-age=86400" if path.startswith(DRAWN) else "no-cache"

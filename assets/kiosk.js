@@ -12,7 +12,6 @@
     silence: 300000, // ms without an answer to draw
   };
   const POINT = 10; // px: seen from five metres
-  const painted = { painted: {} };
   const now = () => window.performance.now();
 
   let name = "";
@@ -29,19 +28,14 @@
     document.documentElement.toggleAttribute("data-kiosk", on());
   }
 
-  function set(id, text) {
-    dinsight.paint.set(painted, id, { children: text });
-  }
-
   function opened({ view }) {
     dress();
-    painted.painted = {}; // the page may be another one
     name = view.name;
-    window.dash_clientside.set_props("displays-wall", { href: wall(view) });
-    window.dash_clientside.set_props("displays-open", { disabled: view.baseline_id === null });
+    dinsight.put("displays-wall", { href: wall(view) });
+    dinsight.put("displays-open", { disabled: view.baseline_id === null });
     if (!on()) return;
-    window.dash_clientside.set_props("live-auto", { value: true });
-    window.dash_clientside.set_props("live-size", { value: POINT });
+    dinsight.give("live-auto", { value: true });
+    dinsight.give("live-size", { value: POINT });
   }
 
   function wall(view) {
@@ -58,10 +52,10 @@
 
   function paint() {
     const { status, seenAt } = dinsight.live.state();
-    set("kiosk-name", name);
-    set("kiosk-count", status ? dinsight.words.count(status) : "–");
-    set("kiosk-age", status ? age(status, seenAt) : "");
-    set("kiosk-clock", clock(new Date()));
+    dinsight.put("kiosk-name", { text: name });
+    dinsight.put("kiosk-count", { text: status ? dinsight.words.count(status) : "–" });
+    dinsight.put("kiosk-age", { text: status ? age(status, seenAt) : "" });
+    dinsight.put("kiosk-clock", { text: clock(new Date()) });
   }
 
   function age(status, seenAt) {

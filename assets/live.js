@@ -45,7 +45,6 @@
       held: null, // while the view is paused: how many points are new; no drawing, no cursor
       counted: false, // whether what was before the window has come
       columns: [], // names of metadata that were seen
-      painted: {},
     };
   }
 
@@ -65,7 +64,7 @@
   }
 
   function mayAsk() {
-    if (!live.view || live.waiting) return false;
+    if (!live.view || live.waiting || live.view.kind === "refused") return false;
     return live.asked === null || now() - live.asked > LOST_MS;
   }
 
@@ -217,8 +216,8 @@
 
   function progress(answer) {
     if (answer.kind !== "fitting") return;
-    set("live-fit-bar", { style: { width: `${answer.progress}%` } });
-    set("live-fit-text", { children: answer.text });
+    dinsight.put("live-fit-bar", { style: { width: `${answer.progress}%` } });
+    dinsight.put("live-fit-text", { text: answer.text });
   }
 
   /* ---- densities: counted by the server, asked for at most every five seconds ---- */
@@ -277,15 +276,14 @@
     window.dash_clientside.set_props("live-want", { data: wish(window.location.search) });
   }
 
-  /** The server opened a view: forget the one before and ask for its points. */
-  function opened(view) {
-    if (!view) return skip();
+  /** The server opened a view: forget the one before, and draw what it says first. */
+  function opened(view, first) {
+    if (!view) return;
     live = fresh(view);
     dinsight.browser.address(view);
     tell("opened", { view });
     paint();
-    live.asked = now();
-    return question();
+    reduce(first);
   }
 
   /** A select was changed by hand: the address follows, and the page follows the address. */
@@ -346,7 +344,7 @@
     if (dinsight.choices.all().glow !== null || status.latest_glow_count === choices.glow) return;
     choices.glow = status.latest_glow_count;
     dinsight.map.ring(dinsight.map.ready(live.view.key), choices.glow);
-    set("live-glow", { value: choices.glow });
+    dinsight.give("live-glow", { value: choices.glow });
   }
 
   /** The metadata that the label of a point says. */
@@ -357,8 +355,8 @@
   /** More names of metadata are known: offer them. */
   function columns(names) {
     const options = names.map((name) => ({ label: name, value: name }));
-    set("live-columns", { options, value: said() });
-    set("live-columns-field", { hidden: false });
+    dinsight.give("live-columns", { options, value: said() });
+    dinsight.put("live-columns-field", { hidden: false });
   }
 
   function acted(result) {
@@ -371,7 +369,6 @@
     document.dispatchEvent(new CustomEvent(`dinsight:${what}`, { detail }));
   }
 
-  const set = (id, props) => dinsight.paint.set(live, id, props);
   const paint = () => dinsight.paint.all(live);
 
   window.addEventListener("load", () => window.setInterval(paint, 1000)); // once all files are there

@@ -36,9 +36,7 @@
   let wishes = 0;
   let folded = false;
 
-  const put = (id, props) => {
-    if (document.getElementById(id)) window.dash_clientside.set_props(id, props);
-  };
+  const { put, give } = dinsight;
   /** Into a store, which is no element of the page. */
   const send = (id, data) => {
     if (document.getElementById("detect-panel")) window.dash_clientside.set_props(id, { data });
@@ -66,7 +64,7 @@
     dinsight.map.judge(mode === "areas" ? ({ about }) => about.map((of) => Number(anomalous(of))) : null);
     const { colour } = dinsight.live.choices;
     if (colour === "normal") dinsight.map.colour(gd, colour);
-    else if (mode === "areas" && colour === "plain") put("live-colour", { value: "normal" });
+    else if (mode === "areas" && colour === "plain") give("live-colour", { value: "normal" });
   }
 
   /** Give the drawn points the flags of an answer; those that came after it keep theirs. */
@@ -143,10 +141,10 @@
   function paint() {
     const counts = tally && tally[mode];
     const word = (name) => (counts ? dinsight.words.whole.format(counts[name]) : "–");
-    put("detect-normal", { children: `${word("normal")} normal` });
-    put("detect-anomalous", { children: `${word("anomalous")} anomalous` });
+    put("detect-normal", { text: `${word("normal")} normal` });
+    put("detect-anomalous", { text: `${word("anomalous")} anomalous` });
     const none = mode === "areas" && known && !applied().length;
-    put("detect-about", { children: none ? ABOUT.none : ABOUT[mode] });
+    put("detect-about", { text: none ? ABOUT.none : ABOUT[mode] });
   }
 
   function drawAreas(gd) {
@@ -248,7 +246,7 @@
   function ask(area) {
     pending = area.id;
     put("detect-delete-text", {
-      children: `${area.name} goes for everybody. Points and alarms stay as they are.`,
+      text: `${area.name} goes for everybody. Points and alarms stay as they are.`,
     });
     document.getElementById("detect-delete-dialog").showModal();
   }
@@ -272,11 +270,11 @@
     dinsight.draw.follow(gd);
     dinsight.draw.start(kind, view.map_id, drawn);
     put("detect-editor", { hidden: false });
-    put("detect-editor-hint", { children: HINTS[kind] });
+    put("detect-editor-hint", { text: HINTS[kind] });
     put("detect-corners", { hidden: kind !== "rectangle" });
     put("detect-round", { hidden: kind !== "ellipse" });
     fill({});
-    put("detect-name", { value: `Area ${(known ? known.areas.length : 0) + 1}` });
+    give("detect-name", { value: `Area ${(known ? known.areas.length : 0) + 1}` });
     pressed(kind);
     allow();
     if (kind !== "lasso") focusSoon(kind === "rectangle" ? "detect-x0" : "detect-x");
@@ -301,7 +299,7 @@
     filled = {};
     for (const name of [...CORNERS, ...ROUND]) {
       filled[name] = name in geometry ? Number(geometry[name].toPrecision(5)) : null;
-      put(`detect-${name}`, { value: filled[name] });
+      give(`detect-${name}`, { value: filled[name] });
     }
   }
 
@@ -394,7 +392,7 @@
     tally = null;
     limit = null;
     mode = wanted();
-    put("detect-mode", { value: mode });
+    give("detect-mode", { value: mode });
     if (view && mode !== MODES[0]) note();
     list();
     paint();

@@ -1,19 +1,11 @@
 /* Painting what the live page knows: words, bars and buttons, each only when it has changed.
 
-   `live` is the state that live.js keeps; nothing here changes it but its record of what is
-   painted. Texts go through Dash's set_props, because React owns the elements. */
+   `live` is the state that live.js keeps; nothing here changes it. */
 (function () {
   "use strict";
 
   const dinsight = (window.dinsight = window.dinsight || {});
   const now = () => window.performance.now();
-
-  function set(live, id, props) {
-    const text = JSON.stringify(props);
-    if (live.painted[id] === text || !document.getElementById(id)) return;
-    live.painted[id] = text;
-    window.dash_clientside.set_props(id, props);
-  }
 
   function age(live) {
     const { status, seenAt } = live;
@@ -28,7 +20,7 @@
     if (!document.getElementById("live-badge")) return;
     const { view, status } = live;
     paintBadge(live);
-    set(live, "live-stage", { className: `stage stage-${stage(live)}` });
+    dinsight.put("live-stage", { className: `stage stage-${stage(live)}` });
     if (!view || view.kind !== "ready") return quiet(live);
     paintMachine(live);
     if (status) paintStatus(live);
@@ -56,30 +48,30 @@
     });
     const kind = live.view && live.view.kind;
     if (retryIn === null && kind in KINDS) badge = { text: KINDS[kind], kind: "wait" };
-    set(live, "live-badge", { children: badge.text, className: `badge badge-${badge.kind}` });
-    set(live, "live-announce", { children: badge.kind === "lost" ? "Connection lost" : "" });
+    dinsight.put("live-badge", { text: badge.text, className: `badge badge-${badge.kind}` });
+    dinsight.put("live-announce", { text: badge.kind === "lost" ? "Connection lost" : "" });
   }
 
   /** There is no stream: nothing to say about a machine, nothing to press. */
   function quiet(live) {
     paintTitle(live, "");
-    set(live, "live-state", { children: "Unknown", className: "state state-unknown" });
-    set(live, "live-score", { children: "" });
-    set(live, "live-heard", { children: "" });
-    set(live, "live-count", { children: "–" });
+    dinsight.put("live-state", { text: "Unknown", className: "state state-unknown" });
+    dinsight.put("live-score", { text: "" });
+    dinsight.put("live-heard", { text: "" });
+    dinsight.put("live-count", { text: "–" });
     paintButtons(live);
   }
 
   function paintMachine(live) {
     const machine = dinsight.words.machine(live.status, age(live), seen(live));
-    set(live, "live-state", { children: machine.word, className: `state state-${machine.kind}` });
+    dinsight.put("live-state", { text: machine.word, className: `state state-${machine.kind}` });
     const since = dinsight.words.since(live.status && live.status.level_since, new Date());
     const known = machine.word !== "Unknown";
     const heard = [known && since, machine.heard].filter(Boolean).join(", ");
-    set(live, "live-heard", { children: heard });
+    dinsight.put("live-heard", { text: heard });
     const { score = null, alarm_limit: limit = 1 } = live.status || {};
     const words = dinsight.words.score(score === null ? null : score / limit);
-    set(live, "live-score", { children: words });
+    dinsight.put("live-score", { text: words });
     paintTitle(live, machine.word === "Unknown" ? "" : machine.word);
   }
 
@@ -92,27 +84,27 @@
   function paintStatus(live) {
     const { status } = live;
     const percent = status.progress_percentage;
-    set(live, "live-count", { children: dinsight.words.count(status) });
-    set(live, "live-percent", { children: percent === null ? "" : `${Math.floor(percent)} %` });
-    set(live, "live-bar-field", { hidden: percent === null });
-    set(live, "live-bar", { style: { width: `${percent || 0}%` } });
+    dinsight.put("live-count", { text: dinsight.words.count(status) });
+    dinsight.put("live-percent", { text: percent === null ? "" : `${Math.floor(percent)} %` });
+    dinsight.put("live-bar-field", { hidden: percent === null });
+    dinsight.put("live-bar", { style: { width: `${percent || 0}%` } });
     const rate = status.is_active ? status.rate : null;
-    set(live, "live-rate", { children: dinsight.words.rate(rate) });
-    set(live, "live-last", lastPoint(live));
-    set(live, "live-level", { children: status.streamed_points ? status.level : "–" });
+    dinsight.put("live-rate", { text: dinsight.words.rate(rate) });
+    dinsight.put("live-last", lastPoint(live));
+    dinsight.put("live-level", { text: status.streamed_points ? status.level : "–" });
     const baseline = dinsight.words.whole.format(status.baseline_points);
-    set(live, "live-baseline-points", { children: baseline });
-    set(live, "live-reset-text", { children: resetText(status) });
+    dinsight.put("live-baseline-points", { text: baseline });
+    dinsight.put("live-reset-text", { text: resetText(status) });
     paintNote(live);
     paintButtons(live);
   }
 
   function lastPoint(live) {
     const { status } = live;
-    if (!status.last_update) return { children: "none yet", title: "" };
+    if (!status.last_update) return { text: "none yet", title: "" };
     const clock = dinsight.words.clock(status.last_update, new Date());
     const ago = dinsight.words.ago(age(live));
-    return { children: `${ago}, ${clock}`, title: `${status.last_update} (UTC)` };
+    return { text: `${ago}, ${clock}`, title: `${status.last_update} (UTC)` };
   }
 
   function resetText(status) {
@@ -135,16 +127,16 @@
       streamed: status.streamed_points,
       outside: sides.reduce((sum, { x }) => sum + x.length, 0),
     });
-    set(live, "live-note", { children: text });
+    dinsight.put("live-note", { text });
   }
 
   function paintButtons(live) {
     const can = dinsight.words.actions(live.status);
-    for (const [name, may] of Object.entries(can)) set(live, `live-${name}`, { disabled: !may });
-    set(live, "live-refresh", { disabled: !live.view });
+    for (const [name, may] of Object.entries(can)) dinsight.put(`live-${name}`, { disabled: !may });
+    dinsight.put("live-refresh", { disabled: !live.view });
     const word = live.held === null ? "Pause view" : "Resume view";
-    set(live, "live-pause-view", { children: word, disabled: !live.cursor });
+    dinsight.put("live-pause-view", { text: word, disabled: !live.cursor });
   }
 
-  dinsight.paint = { all, set };
+  dinsight.paint = { all };
 })();

@@ -26,7 +26,7 @@
       file: null, // chosen on this device
       sending: null, // the share of it that is sent
       error: "",
-      painted: {},
+      listed: "", // what the select of files was given
     };
   }
 
@@ -192,8 +192,8 @@
   function wantForget() {
     const file = fileOf(chosen());
     if (!file) return;
-    set("replay-forget-text", {
-      children: `${file.name} will be deleted from the server. Points that were played stay.`,
+    dinsight.put("replay-forget-text", {
+      text: `${file.name} will be deleted from the server. Points that were played stay.`,
     });
     el("replay-forget-dialog").showModal();
   }
@@ -241,19 +241,20 @@
 
   /* ---- painting ---- */
 
-  function set(id, props) {
+  /** The select is Dash's: only what has changed, since each time is a round through the page. */
+  function list(props) {
     const text = JSON.stringify(props);
-    if (now.painted[id] === text || !el(id)) return;
-    now.painted[id] = text;
-    window.dash_clientside.set_props(id, props);
+    if (now.listed === text || !el("replay-file")) return;
+    now.listed = text;
+    dinsight.give("replay-file", props);
   }
 
   function paint() {
     if (!el("replay-panel")) return;
     const playing = isPlaying();
-    set("replay-playing", { hidden: !playing });
-    set("replay-setup", { hidden: playing });
-    set("replay-error", { children: now.error || failure() });
+    dinsight.put("replay-playing", { hidden: !playing });
+    dinsight.put("replay-setup", { hidden: playing });
+    dinsight.put("replay-error", { text: now.error || failure() });
     if (playing) paintPlaying(now.replay);
     else paintSetup();
   }
@@ -264,30 +265,30 @@
 
   function paintPlaying(replay) {
     const row = `row ${whole.format(replay.position)} of ${whole.format(replay.rows)}`;
-    set("replay-source", { children: replay.source });
-    set("replay-row", { children: replay.status === "held" ? `Paused at ${row}` : row });
-    set("replay-bar", { style: { width: `${(100 * replay.position) / replay.rows}%` } });
+    dinsight.put("replay-source", { text: replay.source });
+    dinsight.put("replay-row", { text: replay.status === "held" ? `Paused at ${row}` : row });
+    dinsight.put("replay-bar", { style: { width: `${(100 * replay.position) / replay.rows}%` } });
   }
 
   function paintSetup() {
     const choice = chosen();
     const sending = now.sending !== null;
     const ready = Boolean(now.view && now.view.kind === "ready" && now.files);
-    set("replay-last", { children: lastWords(now.replay) });
-    set("replay-file", { options: options(), value: choice, disabled: sending });
-    set("replay-drop", { hidden: choice !== UPLOAD });
+    dinsight.put("replay-last", { text: lastWords(now.replay) });
+    list({ options: options(), value: choice, disabled: sending });
+    dinsight.put("replay-drop", { hidden: choice !== UPLOAD });
     const size = now.file && `${now.file.name} · ${megabytes(now.file.size)}`;
-    set("replay-chosen", { children: size || "Drop a CSV file here" });
-    set("replay-choose", {
-      children: now.file ? "Choose another …" : "Choose a file …",
+    dinsight.put("replay-chosen", { text: size || "Drop a CSV file here" });
+    dinsight.put("replay-choose", {
+      text: now.file ? "Choose another …" : "Choose a file …",
       disabled: sending,
     });
     const playable = ready && !sending && (choice !== UPLOAD || now.file);
-    set("replay-play", { disabled: !playable, children: sending ? doing(choice) : "Play" });
-    set("replay-delete", { hidden: !fileOf(choice), disabled: sending });
-    set("replay-upload", { hidden: !(sending && choice === UPLOAD) });
-    set("replay-upload-bar", { style: { width: `${Math.round(100 * (now.sending || 0))}%` } });
-    set("replay-hint", { children: hint() });
+    dinsight.put("replay-play", { disabled: !playable, text: sending ? doing(choice) : "Play" });
+    dinsight.put("replay-delete", { hidden: !fileOf(choice), disabled: sending });
+    dinsight.put("replay-upload", { hidden: !(sending && choice === UPLOAD) });
+    dinsight.put("replay-upload-bar", { style: { width: `${Math.round(100 * (now.sending || 0))}%` } });
+    dinsight.put("replay-hint", { text: hint() });
   }
 
   function options() {

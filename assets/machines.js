@@ -21,7 +21,6 @@
   const now = () => window.performance.now();
   const skip = () => window.dash_clientside.no_update;
   const byId = (id) => document.getElementById(id);
-  const set = (id, props) => dinsight.paint.set(live, id, props);
 
   let live = fresh();
   let pressed = false;
@@ -42,7 +41,7 @@
       retryAt: null,
       state: "", // the one that is shown alone
       search: "",
-      painted: {},
+      hinted: "", // the newest machine that the hint is for
     };
   }
 
@@ -106,7 +105,7 @@
     live.state = KINDS.includes(query.get("state")) ? query.get("state") : "";
     live.search = query.get("q") || "";
     byId("machines-list").replaceChildren();
-    if (live.search) set("machines-search", { value: live.search });
+    if (live.search) dinsight.give("machines-search", { value: live.search });
   }
 
   function take(answer) {
@@ -248,7 +247,7 @@
   function tell(card, word) {
     const bad = ["Failing", "Deteriorating"];
     const worse = bad.includes(word) && card.word !== null && card.word !== word;
-    if (worse) set("machines-announce", { children: `${card.data.name}: ${word}` });
+    if (worse) dinsight.put("machines-announce", { text: `${card.data.name}: ${word}` });
     card.word = word;
   }
 
@@ -307,20 +306,20 @@
     const badge = retryIn === null
       ? { text: `Updated ${seen}`, kind: "live" }
       : dinsight.words.badge({ retryIn });
-    set("machines-badge", { children: badge.text, className: `badge badge-${badge.kind}` });
+    dinsight.put("machines-badge", { text: badge.text, className: `badge badge-${badge.kind}` });
   }
 
   function paintSummary(counts) {
     for (const kind of KINDS) {
       const some = counts[kind] ? "" : " chip-none";
-      set(`machines-${kind}-count`, { children: String(counts[kind]) });
-      set(`machines-${kind}`, {
+      dinsight.put(`machines-${kind}-count`, { text: String(counts[kind]) });
+      dinsight.put(`machines-${kind}`, {
         className: `chip state-${kind}${some}`, "aria-pressed": String(live.state === kind),
       });
     }
-    set("machines-summary", { hidden: !live.order.length });
-    set("machines-all", { hidden: !live.state && !live.search });
-    set("machines-search-field", { hidden: live.order.length <= MANY && !live.search });
+    dinsight.put("machines-summary", { hidden: !live.order.length });
+    dinsight.put("machines-all", { hidden: !live.state && !live.search });
+    dinsight.put("machines-search-field", { hidden: live.order.length <= MANY && !live.search });
   }
 
   function paintNotes(shown) {
@@ -331,14 +330,14 @@
     else if (whole.total > order.length) {
       note = `Showing the worst ${number(order.length)} of ${number(whole.total)} machines.`;
     }
-    set("machines-note", { children: note, hidden: !note });
+    dinsight.put("machines-note", { text: note, hidden: !note });
     const { fitting, failed: broken } = whole.fits;
     const fits = [];
     if (fitting) fits.push(`${plural(fitting, "baseline is", "baselines are")} being fitted.`);
     if (broken) fits.push(`${plural(broken, "baseline", "baselines")} could not be fitted.`);
-    set("machines-fits", { children: fits.join(" ") });
-    set("machines-fits-field", { hidden: !fits.length });
-    set("machines-none", { hidden: Boolean(order.length || fits.length) });
+    dinsight.put("machines-fits", { text: fits.join(" ") });
+    dinsight.put("machines-fits-field", { hidden: !fits.length });
+    dinsight.put("machines-none", { hidden: Boolean(order.length || fits.length) });
   }
 
   function plural(n, one, many) {
@@ -351,8 +350,8 @@
     const quiet = live.order.every((id) => !live.cards.get(id).data.last_update);
     const newest = quiet && live.order.length
       ? Math.max(...live.order.map((id) => live.cards.get(id).data.baseline_id)) : null;
-    if (live.painted.hint === newest) return;
-    live.painted.hint = newest;
+    if (live.hinted === newest) return;
+    live.hinted = newest;
     place.replaceChildren(...(newest === null ? [] : [hint(newest)]));
   }
 
@@ -400,7 +399,7 @@
     const chip = event.target.closest("[data-machines-state]");
     if (!chip) return;
     const { machinesState: state } = chip.dataset;
-    if (!state) set("machines-search", { value: "" });
+    if (!state) dinsight.give("machines-search", { value: "" });
     show(state === live.state ? "" : state, state ? live.search : "");
   });
   document.addEventListener("input", (event) => {

@@ -22,6 +22,12 @@ FLAGS = (
     "--enable-unsafe-swiftshader",
 )
 PATIENCE = 60.0
+REFRESH = """
+const done = arguments[0];
+const drawn = () => requestAnimationFrame(() => setTimeout(done));
+document.addEventListener("dinsight:points", drawn, { once: true });
+document.getElementById("live-refresh").click();
+"""
 # When points were drawn: after the frame that follows, by the clock and since the page began.
 HOOK = """
 window.drawn = [];
@@ -73,6 +79,10 @@ class Browser:
 
     def refresh(self) -> None:
         self.js("document.getElementById('live-refresh').click()")
+
+    def refresh_and_wait(self) -> None:
+        """The same until its points are drawn; the page is asked nothing meanwhile."""
+        self.later(REFRESH)
 
     def cookies(self) -> dict[str, str]:
         return {each["name"]: each["value"] for each in self._driver.get_cookies()}

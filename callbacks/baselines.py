@@ -14,7 +14,8 @@ from dash import ClientsideFunction, Dash, Input, Output, State, ctx, no_update
 from sqlalchemy.orm import Session
 
 from api.security import page_user
-from callbacks.streaming import MOST_ID, wanted
+from callbacks.live import MOST_ID
+from callbacks.streaming import wanted
 from dinsight import audit_log, baselines, overview, refitting, report_card
 from dinsight.accounts import Identity
 from dinsight.errors import BaselineNotFound, DinsightError, InvalidRequest

@@ -12,8 +12,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State, ctx
 from sqlalchemy.orm import Session
 
 from api.security import page_user
-from callbacks.live import Ask
-from callbacks.streaming import MOST_ID
+from callbacks.live import MOST_ID, Ask
 from dinsight import areas, audit_log, feed, packing, sensitivity, streams, tally
 from dinsight.accounts import Identity
 from dinsight.errors import BaselineNotFound, DinsightError, InvalidRequest

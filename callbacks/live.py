@@ -13,7 +13,6 @@ from dash import ClientsideFunction, Dash, Input, Output, State, ctx
 
 from api import display_door
 from api.security import page_user
-from callbacks.streaming import MOST_ID, newest_baseline
 from dinsight import audit_log, baselines, contours, feed, packing, pictures, streams, tallies
 from dinsight.accounts import Identity
 from dinsight.errors import (
@@ -33,6 +32,7 @@ from layouts.empty import fit_text
 from layouts.streaming import Ids
 from layouts.theme import ANOMALOUS, MONITOR, rgb
 
+MOST_ID = 2**31 - 1
 ACTIONS = {Ids.START: "start", Ids.PAUSE: "pause", Ids.RESUME: "resume", Ids.STOP: "stop"}
 SENTENCES = {
     "start": "Started.",
@@ -149,7 +149,7 @@ def answer(services: Services, who: Identity, ask: Ask) -> dict[str, Any]:
     try:
         with services.sessions() as session:
             if ask.baseline_id is None:
-                found = newest_baseline(session, who) is not None
+                found = baselines.newest(session, who) is not None
                 return {"key": ask.key, "kind": "changed" if found else "none"}
             delta = feed.delta(
                 session,

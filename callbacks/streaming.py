@@ -10,20 +10,21 @@ from dash import ClientsideFunction, Dash, Input, Output, State
 from flask import request
 from sqlalchemy.orm import Session
 
-from api import display_door, live
+from api import display_door
+from api import live as push
 from api.security import page_user
+from callbacks import live
+from callbacks.live import MOST_ID, Ask
 from dinsight import audit_log, baselines, contours, feed, streams
 from dinsight.accounts import Identity
 from dinsight.errors import BaselineNotFound, DinsightError, MapBeingRefitted, MapOutdated
-from dinsight.models import Baseline
+from dinsight.models import Baseline, Json
 from dinsight.services import Services
 from dinsight.streams import DEFAULT
 from layouts import empty, figures
 from layouts.figures import Screen
 from layouts.shell import Ids as ShellIds
 from layouts.streaming import Ids, map_word
-
-MOST_ID = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ class Want:
 def register(app: Dash, services: Services) -> None:
     def open_(want: dict[str, Any] | None) -> list[Any]:
         who = page_user()
-        push = live.offered() and who.sight is None  # a display has no socket: it polls
-        return opened(services, who, Want.parse(want or {}, request.host_url, push=push))
+        offered = push.offered() and who.sight is None  # a display has no socket: it polls
+        return opened(services, who, Want.parse(want or {}, request.host_url, push=offered))
 
     display_door.admit(app.server, f"{Ids.BASELINE}.options")
     app.clientside_callback(
@@ -84,13 +85,14 @@ def register(app: Dash, services: Services) -> None:
         Output(Ids.MAP, "figure"),
         Output(Ids.MAP_KIND, "children"),
         Output(Ids.VIEW, "data"),
+        Output(Ids.FIRST, "data"),
         Input(Ids.WANT, "data"),
         prevent_initial_call=True,
     )(open_)
     app.clientside_callback(
         ClientsideFunction("live", "opened"),
-        Output(Ids.ASK, "data"),
         Input(Ids.VIEW, "data"),
+        State(Ids.FIRST, "data"),
         prevent_initial_call=True,
     )
     app.clientside_callback(
@@ -134,7 +136,17 @@ def opened(services: Services, who: Identity, want: Want) -> list[Any]:
                 "themes": figures.theme_changes(),
                 "colours": figures.colours(),
             },
+            first_answer(services, who, want, shown),
         ]
+
+
+def first_answer(services: Services, who: Identity, want: Want, shown: View) -> Json | None:
+    """What the page would ask next, so that it need not; nothing of a page that shows nothing."""
+    if shown.kind == "refused":
+        return None
+    baseline_id = shown.baseline.id if shown.baseline else None
+    ask = Ask(want.key, baseline_id, shown.stream, None, want.screen.drawn.window)
+    return live.answer(services, who, ask)
 
 
 def look(session: Session, who: Identity, want: Want) -> View:
@@ -144,7 +156,7 @@ def look(session: Session, who: Identity, want: Want) -> View:
         baseline_id, stream = wanted(want.search)
         if baseline_id is not None:
             return look_at(session, who, baselines.get(session, who, baseline_id), stream, want)
-        newest = newest_baseline(session, who)
+        newest = baselines.newest(session, who)
         if newest is None:
             return View("none", empty.no_baseline(want.base_url))
         return look_at(session, who, newest, stream, want)
@@ -184,13 +196,6 @@ def look_at(session: Session, who: Identity, baseline: Baseline, stream: str, wa
 def fitting(baseline: Baseline, stream: str) -> View:
     notice = empty.fitting(baseline.name, *baselines.progress(baseline))
     return View("fitting", notice, baseline, stream)
-
-
-def newest_baseline(session: Session, who: Identity) -> Baseline | None:
-    """The newest that is fitted; else the newest of all."""
-    known = baselines.list_visible(session, who)
-    fitted = [baseline for baseline in known if baseline.status == "completed"]
-    return next(iter(fitted or known), None)
 
 
 def wanted(search: str) -> tuple[int | None, str]:

@@ -144,6 +144,13 @@ def list_visible(session: Session, who: Identity) -> list[Baseline]:
     return list(session.scalars(select(Baseline).where(visible(who)).order_by(Baseline.id.desc())))
 
 
+def newest(session: Session, who: Identity) -> Baseline | None:
+    """The newest that is fitted; else the newest of all."""
+    known = list_visible(session, who)
+    fitted = [baseline for baseline in known if baseline.status == "completed"]
+    return next(iter(fitted or known), None)
+
+
 def get(session: Session, who: Identity, baseline_id: int) -> Baseline:
     """Raises BaselineNotFound also for a baseline that is another's."""
     baseline = session.scalar(select(Baseline).where(Baseline.id == baseline_id, visible(who)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from jinja2 import Environment
 
+from layouts.files import named
+
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -56,4 +58,4 @@ TEMPLATE = Environment(autoescape=True).from_string(PAGE)
 
 def page(*, next_path: str, error: str = "", email: str = "", remember: bool = False) -> str:
     """The whole page, every value escaped."""
-    return TEMPLATE.render(next=next_path, error=error, email=email, remember=remember)
+    return named(TEMPLATE.render(next=next_path, error=error, email=email, remember=remember))

@@ -67,9 +67,10 @@ class Ids(enum.StrEnum):
     FIT_BAR = "live-fit-bar"
     FIT_TEXT = "live-fit-text"
     ANNOUNCE = "live-announce"
-    # the path of the data: want -> view; tick -> ask -> feed
+    # the path of the data: want -> view, first; tick -> ask -> feed
     WANT = "live-want"
     VIEW = "live-view"
+    FIRST = "live-first"
     TICK = "live-tick"
     ASK = "live-ask"
     FEED = "live-feed"
@@ -121,7 +122,16 @@ def page() -> html.Div:
 
 
 def _stores() -> html.Div:
-    stores = (Ids.WANT, Ids.VIEW, Ids.ASK, Ids.FEED, Ids.CONTOUR_ASK, Ids.CONTOUR, Ids.ACTED)
+    stores = (
+        Ids.WANT,
+        Ids.VIEW,
+        Ids.FIRST,
+        Ids.ASK,
+        Ids.FEED,
+        Ids.CONTOUR_ASK,
+        Ids.CONTOUR,
+        Ids.ACTED,
+    )
     more = (Ids.ABOUT_ASK, Ids.ABOUT)
     return html.Div(
         [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import shutil
 import socket
 import subprocess
@@ -23,6 +24,7 @@ from api.rates_redis import InRedis
 from dinsight.accounts import Identity
 from dinsight.services import Services
 from dinsight.settings import Settings
+from dinsight.version import version
 from tests.factories import PASSWORD, csv, healthy
 from tests.test_api_auth import bearer
 from tests.test_api_main_job import Api
@@ -390,6 +392,24 @@ def test_scripts_and_styles_are_compressed_and_not_sent_twice(
         assert once_more.data == packed.data
     with client.get(path, headers={**PACKED, "If-None-Match": tag}) as again:
         assert (again.status_code, again.data) == (304, b"")
+
+
+@pytest.mark.parametrize("page", ["/", "/signin"])
+def test_a_browser_keeps_the_files_of_a_page_until_the_next_version(
+    client: FlaskClient, page: str
+) -> None:
+    named = set(re.findall(r'"(/assets/[^"]+)"', client.get(page).text))
+    assert len(named) > 3
+    for address in named:
+        with client.get(address) as answer:
+            assert answer.status_code == 200, address
+            assert "immutable" in answer.headers["Cache-Control"], address
+    for other in ("/assets/live.js", "/assets/live.js?v=older", "/assets/base.css?m=1"):
+        with client.get(other) as answer:
+            assert answer.headers["Cache-Control"] == "no-cache"
+    with client.get(f"/assets/typo.js?v={version()}") as missing:
+        assert missing.status_code == 404
+        assert "immutable" not in missing.headers.get("Cache-Control", "")
 
 
 # ---- headers ----

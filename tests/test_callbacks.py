@@ -458,7 +458,7 @@ def view(services: Services, who: Identity, search: str) -> dict[str, Any]:
     """What opening this address gives, by element."""
     ids = (Ids.BASELINE, "chosen", Ids.STREAM, "stream", "alone", Ids.EMPTY, Ids.MAP, Ids.MAP_KIND)
     want = Want(search, "1", Screen(), "http://localhost/")
-    return dict(zip((*ids, Ids.VIEW), opened(services, who, want), strict=True))
+    return dict(zip((*ids, Ids.VIEW, Ids.FIRST), opened(services, who, want), strict=True))
 
 
 def test_newest_fitted_baseline_opens_by_default(

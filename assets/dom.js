@@ -1,0 +1,29 @@
+/* Writing into the page what changes while somebody looks.
+
+   `put` writes into elements that React renders once and that no callback names, so that what is
+   written stays. Through Dash each word would cost a round through every component of the page,
+   five milliseconds of it. `give` is for what is a component of its own: its value is Dash's. */
+(function () {
+  "use strict";
+
+  const dinsight = (window.dinsight = window.dinsight || {});
+
+  function put(id, { text, style, ...more }) {
+    const element = document.getElementById(id);
+    if (!element) return;
+    if (text !== undefined && element.textContent !== text) element.textContent = text;
+    for (const [name, value] of Object.entries(style || {})) {
+      if (element.style[name] !== value) element.style[name] = value;
+    }
+    for (const [name, value] of Object.entries(more)) {
+      if (name.startsWith("aria-")) element.setAttribute(name, value);
+      else if (element[name] !== value) element[name] = value;
+    }
+  }
+
+  function give(id, props) {
+    if (document.getElementById(id)) window.dash_clientside.set_props(id, props);
+  }
+
+  Object.assign(dinsight, { put, give });
+})();
