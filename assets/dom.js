@@ -2,7 +2,8 @@
 
    `put` writes into elements that React renders once and that no callback names, so that what is
    written stays. Through Dash each word would cost a round through every component of the page,
-   five milliseconds of it. `give` is for what is a component of its own: its value is Dash's. */
+   five milliseconds of it. `give` is for what is a component of its own: its value is Dash's. So
+   is whether a button is disabled, since React passes on no click of one that it has disabled. */
 (function () {
   "use strict";
 
@@ -17,7 +18,9 @@
     }
     for (const [name, value] of Object.entries(more)) {
       if (name.startsWith("aria-")) element.setAttribute(name, value);
-      else if (element[name] !== value) element[name] = value;
+      else if (element[name] === value) continue;
+      else if (name === "disabled") give(id, { disabled: value });
+      else element[name] = value;
     }
   }
 

@@ -1,6 +1,7 @@
 /* Choices of a view: kept on this device for who is signed in, and named in the address, so that a
-   view can be shared. The address wins over what is kept; it names only what differs from the usual
-   and keeps what it does not know. Any part of the page declares its own:
+   view can be shared; a wall screen keeps none and stays at its address. The address wins over what
+   is kept; it names only what differs from the usual and keeps what it does not know. Any part of
+   the page declares its own:
 
      dinsight.address.declare("size", { usual: 6, read: (text) => Number(text) || undefined });
      dinsight.address.get("size");       dinsight.address.set("size", 9);
@@ -40,7 +41,7 @@
     const all = kept();
     if (same(value, usual)) delete all[name];
     else all[name] = write(value);
-    dinsight.shell.remember(key(), JSON.stringify(all));
+    if (!dinsight.kiosk.on()) dinsight.shell.remember(key(), JSON.stringify(all));
     show();
     return true;
   }
@@ -53,7 +54,7 @@
   /** Name in the address what differs from the usual, without a step in the history. */
   function show() {
     const { pathname, search, hash } = window.location;
-    if (pathname.replace(/\/$/, "") !== dinsight.browser.PATH) return;
+    if (pathname.replace(/\/$/, "") !== dinsight.browser.PATH || dinsight.kiosk.on()) return;
     const query = with_(search);
     if (query === search || (!search && !query)) return;
     window.history.replaceState(window.history.state, "", pathname + query + hash);

@@ -176,7 +176,6 @@
     const at = dinsight.trendPlot.find(shown, hovered === null ? trend.last : hovered);
     say(place, shown[at]);
     listEpisodes();
-    paintSince();
   }
 
   /** The item in words: beside the title, and to a screen reader as the slider's value. */
@@ -237,14 +236,6 @@
     const date = today ? {} : { month: "short", day: "numeric" };
     const form = { ...date, hour: "2-digit", minute: "2-digit" };
     return new Intl.DateTimeFormat(undefined, form).format(moment);
-  }
-
-  /** Beside the machine's state: since when it is deteriorating or failing. */
-  function paintSince() {
-    const episode = trend.episodes[trend.episodes.length - 1];
-    const text = episode && episode.last === trend.last ? `since ${time(episode.began)}` : "";
-    const place = document.getElementById("trend-since");
-    if (place && place.textContent !== text) place.textContent = text;
   }
 
   /* ---- pointing at it ---- */

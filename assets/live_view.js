@@ -58,9 +58,10 @@
     return all();
   }
 
+  /** The controls are there with their page, even those whose script still loads. */
   function show(name, value) {
-    const id = `live-${name}`;
-    if (document.getElementById(id)) window.dash_clientside.set_props(id, { value });
+    if (!document.getElementById("live-stage")) return;
+    window.dash_clientside.set_props(`live-${name}`, { value });
   }
 
   /** A control says something: keep it if it makes sense. */

@@ -64,3 +64,16 @@ def moment(at: dt.datetime, *, seconds: bool = False) -> html.Time:
     utc = at.astimezone(dt.UTC)
     clock = f"{utc:%H:%M:%S}" if seconds else f"{utc:%H:%M}"
     return html.Time(f"{utc:%Y-%m-%d} {clock} UTC", dateTime=utc.isoformat())
+
+
+def pace(rows_per_second: float) -> str:
+    """How a rate is said.
+
+    >>> pace(1.0), pace(1402.3), pace(0.05)
+    ('one row a second', '1,400 rows a second', '3 rows a minute')
+    """
+    if rows_per_second == 1.0:
+        return "one row a second"
+    if rows_per_second >= 0.5:
+        return f"{float(f'{rows_per_second:.3g}'):,g} rows a second"
+    return f"{60 * rows_per_second:.3g} rows a minute"

@@ -11,7 +11,7 @@ from dash import dcc, html
 from dinsight.areas import NAME_LENGTH
 from dinsight.models import Json
 from dinsight.sensitivity import CHOICES, DEFAULT
-from layouts.components import button, field
+from layouts.components import button, field, pace
 
 CALIBRATED, PRESENT = "calibrated", "present"
 NEAR = 0.1  # of a choice: what a stream has now may differ from it by its rate alone
@@ -232,12 +232,13 @@ def cost_text(reach: tuple[float, float], told: Json) -> str:
     >>> cost_text((0.1, 4), {"alarm_limit": 1.125, "false_alarms_per_day": cost})[:75]
     'Alarms above 1.12 times the calibrated limit. A healthy machine then alarms'
     """
-    said = f"Alarms above {told['alarm_limit']:.3g} times the calibrated limit."
+    limit = f"{told['alarm_limit']:.3g}"
+    said = f"Alarms above {'' if limit == '1' else f'{limit} times '}the calibrated limit."
     if cost := told["false_alarms_per_day"]:
         expected, low, high = (_few(cost[name]) for name in ("expected", "low", "high"))
         said += (
             f" A healthy machine then alarms about {expected} times a day ({low} to {high}) "
-            f"at {cost['rows_per_second']:.2g} rows a second. This baseline can promise from "
+            f"at {pace(cost['rows_per_second'])}. This baseline can promise from "
             f"{_few(reach[0])} to {_few(reach[1])}."
         )
     return f"{said} {HOLDS}"

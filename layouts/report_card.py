@@ -7,7 +7,7 @@ from typing import Any
 
 from dash import dcc, html
 
-from layouts.components import moment
+from layouts.components import moment, pace
 from layouts.streaming import map_word
 
 PATH = "/dashboard/baselines"
@@ -69,18 +69,6 @@ def times(per_day: float) -> str:
     if days > YEAR:
         return f"once in {days / YEAR:.2g} years"
     return "once a day" if days <= 1 else f"once in {days} days"
-
-
-def pace(rows_per_second: float) -> str:
-    """
-    >>> pace(1.0), pace(5.0), pace(0.05)
-    ('one row a second', '5 rows a second', '3 rows a minute')
-    """
-    if rows_per_second == 1.0:
-        return "one row a second"
-    if rows_per_second >= 0.5:
-        return f"{rows_per_second:.3g} rows a second"
-    return f"{60 * rows_per_second:.3g} rows a minute"
 
 
 def _panel(name: str, *parts: Any) -> html.Section:

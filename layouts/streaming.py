@@ -183,7 +183,6 @@ def _machine() -> html.Section:
                 [
                     html.Span(id=Ids.SCORE, className="score"),
                     html.Span(id=Ids.HEARD, className="heard"),
-                    trend.since(),
                 ],
                 className="machine-facts",
             ),

@@ -13,7 +13,6 @@ AXES = {"point": "By point", "time": "By time"}
 
 @enum.unique
 class Ids(enum.StrEnum):
-    SINCE = "trend-since"
     PLOT = "trend-plot"
     ABOUT = "trend-about"
     SPAN = "trend-span"
@@ -62,11 +61,6 @@ def section() -> html.Section:
         className="trend",
         **{"aria-label": "Score trend"},
     )
-
-
-def since() -> html.Span:
-    """Beside the machine's state: since when it is so."""
-    return html.Span(id=Ids.SINCE, className="since")
 
 
 def _choice(id: Ids, words: dict[str, str], label: str) -> html.Div:

@@ -70,6 +70,8 @@ def test_a_screen_shows_the_stream_with_no_controls_in_large_type(
     first = page.text("kiosk-clock")
     page.wait(lambda: page.text("kiosk-clock") != first, "the clock to go on")
     assert page.js(SEEN) == []
+    assert page.js("return Object.keys(localStorage)") == []  # its large points are its own
+    assert page.path.startswith(shown) and "size" not in page.path
 
     sizes = page.js(
         "return ['kiosk-name', 'live-state', 'live-score', 'live-badge', 'kiosk-count',"
