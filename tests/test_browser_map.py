@@ -225,7 +225,9 @@ def test_a_shared_view_wins_over_what_is_kept_and_is_not_kept_itself(
     page.wait_points(20)
     page.wait(lambda: len(page.map()["latest"]) == 3, "three rings")
     page.wait(lambda: page.map()["size"] == 9, "the size")
-    slider = "return document.querySelector('#live-size [role=slider]').getAttribute('aria-valuenow')"
+    slider = (
+        "return document.querySelector('#live-size [role=slider]').getAttribute('aria-valuenow')"
+    )
     page.wait(lambda: page.js(slider) == "9", "the control to say so")
     assert page.map()["contours"][0] is False
     assert page.js("return document.documentElement.dataset.theme") == "dark"

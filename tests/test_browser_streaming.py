@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -406,3 +407,13 @@ def swipe_up(page: Page, id: str) -> None:
         touch = {"type": kind, "touchPoints": [{"x": x, "y": y - 20 * step}]}
         page.driver.execute_cdp_cmd("Input.dispatchTouchEvent", touch)
     page.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_a_page_that_is_refused_asks_nothing_more(page: Page, stream: StreamUnderTest) -> None:
+    page.go("/dashboard/streaming?baseline_id=999")
+    page.wait_text("live-badge", "Nothing to show")
+    asked = "return performance.getEntriesByType('resource').map(({ name }) => name)"
+    time.sleep(1.0)
+    page.js("performance.clearResourceTimings()")
+    time.sleep(2.5)  # more than one interval
+    assert page.js(asked) == []
