@@ -200,7 +200,6 @@ const answer = (seq) => ({
   key: state.view.key, kind: "ready", epoch: state.cursor.epoch, first: seq + 1, n: 10,
   x: anywhere(), y: anywhere(),
   score: pack(Array(10).fill(0.5)), level: text(new Uint8Array([0, 0, 0, 0, 0, 0, 0, 0, 0, 2])),
-  reset: false,
   status: { ...state.status, streamed_points: seq + 10, age: 0 },
 });
 (async () => {

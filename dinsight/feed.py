@@ -52,8 +52,8 @@ class Cursor:
 class Delta:
     """What is new after a cursor: the points `first`, `first + 1`, … of an epoch.
 
-    `reset` says that the reader's points are of an earlier epoch and must go. `inside` says of each
-    point whether it lies in a normal area, and is None where the map has none.
+    Of another epoch than the cursor's, the reader's points are past and must go. `inside` says of
+    each point whether it lies in a normal area, and is None where the map has none.
     """
 
     epoch: int
@@ -62,7 +62,6 @@ class Delta:
     y: np.ndarray
     score: np.ndarray
     level: np.ndarray
-    reset: bool
     status: dict[str, Any]
     inside: np.ndarray | None = None
 
@@ -118,7 +117,6 @@ def delta(
         y=columns[:, 1].astype(np.float32),
         score=columns[:, 2].astype(np.float32),
         level=columns[:, 3].astype(np.uint8),
-        reset=after is not None and not same,
         status=describe(row, now),
         inside=areas.flags(session, row, columns[:, 0], columns[:, 1]),
     )

@@ -16,7 +16,7 @@ from dinsight.models import Json
 from dinsight.streams import level_word
 from dinsight.version import version
 
-HEAD = ("epoch", "first", "n", "reset", "status")  # of a packed delta; the rest is of its points
+HEAD = ("epoch", "first", "n", "status")  # of a packed delta; the rest is of its points
 
 MOVING = ("streamed_points", "last_update", "rate", "score", "age")  # with every batch
 DERIVED = ("last_seq", "progress_percentage")  # by the page, of others
@@ -37,7 +37,6 @@ def pack(delta: Delta, now: dt.datetime) -> dict[str, Any]:
         "y": floats(delta.y),
         "score": floats(delta.score),
         "level": text(delta.level.astype(np.uint8).tobytes()),
-        "reset": delta.reset,
         "status": pack_status(delta.status, now),
     } | pack_flags(delta.inside)
 
