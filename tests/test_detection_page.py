@@ -114,7 +114,7 @@ def test_sensitivity_is_set_by_false_alarms_and_says_what_it_means(
     browser, view = page
     first = sense(browser, view)
     assert (first["value"], first["disabled"]) == (CALIBRATED, False)
-    assert "Alarms above 1 times the calibrated limit." in first["text"]
+    assert "Alarms above the calibrated limit." in first["text"]
 
     set_ = sense(browser, view, "0.1")
     assert set_["value"] == "0.1"
