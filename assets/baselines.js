@@ -97,9 +97,10 @@
   }
 
   function doIt(button) {
-    const { deed: action, baseline, map } = button.dataset;
+    const { deed: action, baseline, map, saying } = button.dataset;
     asked = Date.now(); // its answer brings the list as well
-    put("baselines-deed", { action, baseline_id: Number(baseline), map });
+    if (saying) window.dinsight.shell.say(saying);
+    put("baselines-deed", { action, baseline_id: baseline ? Number(baseline) : null, map });
   }
 
   /* ---- another name, in place ---- */

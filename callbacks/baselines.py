@@ -131,6 +131,8 @@ def listed(services: Services, who: Identity, known: Any) -> list[Any]:
 
 def acted(services: Services, who: Identity, data: Any) -> list[Any]:
     """Do it; then why it could not be done, which stays, and what was done, which is said once."""
+    if isinstance(data, dict) and data.get("action") == "sample":
+        return sampled(services, who)
     try:
         wish = Wish.parse(data)
         with services.sessions.begin() as session:
@@ -147,6 +149,20 @@ def acted(services: Services, who: Identity, data: Any) -> list[Any]:
     except DinsightError as error:
         return [error.message, no_update]
     services.jobs.wake()
+    return ["", {"sentence": sentence, "at": services.now().isoformat()}]
+
+
+def sampled(services: Services, who: Identity) -> list[Any]:
+    """The same of making the sample machine's baseline theirs."""
+    if services.sample is None:
+        return ["This server has no sample machine: upload a file of your own.", no_update]
+    path, _ = services.sample.make()
+    with services.sessions.begin() as session, path.open("rb") as stream:
+        file = baselines.File(path.name, stream)
+        name = path.stem.removesuffix(" - Baseline")
+        baselines.create(session, who, [file], limits=services.limits, name=name)
+    services.jobs.wake()
+    sentence = f"{name} is being fitted. Then open it, and replay its run there."
     return ["", {"sentence": sentence, "at": services.now().isoformat()}]
 
 

@@ -23,11 +23,10 @@ from dinsight.accounts import Identity, Sight
 from dinsight.errors import BaselineNotFound, DinsightError, InvalidRequest
 from dinsight.services import Services
 from layouts import displays as layout
+from layouts.components import FAILURE, SUCCESS
 from layouts.displays import REVOKE, Ids, Screen
 from layouts.shell import STREAMING
 from layouts.streaming import Ids as StreamingIds
-
-FAILURE, SUCCESS = "message error", "message success"
 
 
 def register(app: Dash, services: Services) -> None:

@@ -32,13 +32,13 @@ NONE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Sample:
-    """The sample machine's monitor file, which is made when it is first wanted.
+    """The sample machine: its baseline and monitor file, which are made when they are first wanted.
 
-    Its columns are known before, so that it is made for no baseline that it does not fit.
+    Its columns are known before, so that none is made for a baseline that it does not fit.
     """
 
     features: tuple[str, ...]
-    make: Callable[[], Path]
+    make: Callable[[], tuple[Path, Path]]
 
     def fits(self, features: list[str]) -> bool:
         return set(features) <= set(self.features)
@@ -118,7 +118,7 @@ def sample(
             "This baseline is not the sample machine's: its columns are other ones. "
             "Replay a file of this machine."
         )
-    path = known.make()
+    _, path = known.make()
     with path.open("rb") as stream:
         file = baselines.File(path.name, stream)
         return monitor_files.keep(session, who, baseline_id, file, bounds, is_sample=True)

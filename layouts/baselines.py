@@ -33,6 +33,7 @@ class Ids(enum.StrEnum):
     UPLOAD = "baselines-upload"
     PROBLEM = "baselines-problem"
     UPLOADS = "baselines-uploads"
+    SAMPLE = "baselines-sample"
     LIST = "baselines-list"
     TITLE = "baselines-title"
     MESSAGE = "baselines-message"
@@ -204,7 +205,14 @@ def nothing() -> html.Div:
                 "every column of numbers is. More than 100 rows make a good map.",
                 className="hint",
             ),
-            html.P("Choose such a file under New baseline to begin."),
+            html.P("Choose such a file under New baseline to begin. None at hand?"),
+            html.Button(
+                "Use the sample machine",
+                id=Ids.SAMPLE,
+                className="button",
+                type="button",
+                **{"data-deed": "sample", "data-saying": "The sample machine's rows are made …"},
+            ),
         ],
         className="baselines-none",
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from dinsight.errors import BaselineNotFound
 from dinsight.fitting import Made
 from dinsight.ingest import Incoming, ingest
 from dinsight.models import Audit, Baseline, FittedMap, Job
+from dinsight.replay import Sample
 from dinsight.services import Services
 from layouts import baselines as layout
 from tests.conftest import make_user
@@ -92,6 +95,23 @@ def test_a_newcomer_reads_what_a_baseline_is_and_what_file_it_takes(
 ) -> None:
     assert layout.WHAT in shown(services, user)
     assert layout.EXAMPLE in shown(services, user)
+
+
+def test_a_newcomer_without_a_file_may_use_the_sample_machine(
+    services: Services, user: Identity, tmp_path: Path
+) -> None:
+    files = tmp_path / "Line A - Baseline.csv", tmp_path / "Line A - Monitor.csv"
+    files[0].write_bytes(csv(healthy(120)))
+    wish = {"action": "sample", "baseline_id": None, "map": None, "at": 1}
+    problem, _ = page.acted(services, user, wish)
+    assert problem == "This server has no sample machine: upload a file of your own."
+
+    known = dataclasses.replace(services, sample=Sample(FEATURES, lambda: files))
+    problem, said = page.acted(known, user, wish)
+    assert problem == ""
+    assert said["sentence"].startswith("Line A is being fitted.")
+    with services.sessions() as session:
+        assert [each.name for each in baselines.list_visible(session, user)] == ["Line A"]
 
 
 def test_a_row_says_what_there_is(

@@ -478,7 +478,7 @@ def test_the_sample_is_made_only_for_a_baseline_that_it_fits(
     def make() -> Any:
         made.append(tmp_path / "sample.csv")
         made[-1].write_bytes(file_of(healthy(4)))
-        return made[-1]
+        return tmp_path / "baseline.csv", made[-1]
 
     def ask(known: Sample | None) -> int:
         bounds = machine.services.monitor_files
