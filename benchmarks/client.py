@@ -31,7 +31,7 @@ class Client:
         self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def another(self) -> Client:
-        """The same user on a connection of its own."""
+        """The same user on a connection of its own, as after a while without a request."""
         return Client(self.port, self.token)
 
     def call(self, method: str, path: str, body: bytes = b"", **headers: str) -> bytes:

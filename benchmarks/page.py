@@ -275,8 +275,8 @@ def main(argv: list[str] | None = None) -> int:
             "P8": lambda: by_poll(page, client, number, options.batches),
             "P9": lambda: ticks(page, client, number, 30),
             "P10": lambda: long_watch(page, client, number, options.ticks),
-            "P11": lambda: viewers(page, client, number),
-            "P12": lambda: opening(page, client),
+            "P11": lambda: viewers(page, client.another(), number),
+            "P12": lambda: opening(page, client.another()),
         }
         for name, topic in topics.items():
             if not options.only or name in options.only:
