@@ -206,7 +206,7 @@ const answer = (seq) => ({
   const taken = [];
   for (let i = 0; i < count; i += 1) {
     const news = answer(dinsight.live.state().cursor.seq);
-    const began = performance.now();
+    const began = dinsight.live.state().asked = performance.now();
     dash_clientside.live.reduce(news);
     taken.push(performance.now() - began);
     await new Promise(requestAnimationFrame);
