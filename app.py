@@ -38,6 +38,7 @@ from dinsight.replay import Sample
 from dinsight.retention import Rules, Sweeper
 from dinsight.services import Services, limits
 from dinsight.settings import Settings
+from dinsight.version import version
 from layouts import files
 from simulator import sample
 from simulator.__main__ import main as simulate
@@ -70,6 +71,7 @@ def create_app(services: Services) -> Dash:
     )
     server.register_error_handler(DependencyException, lambda _: errors.http_error(NotFound()))
     app.layout = layouts.shell()
+    version()  # of the code that runs, whatever is put over it later
     callbacks.register(app, services)
     security.allow_scripts(server, app.csp_hashes())
     return app

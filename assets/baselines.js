@@ -33,6 +33,7 @@
     if (!place("baselines-list")) return;
     if (asked !== null && Date.now() - asked < LOST_MS) {
       again = true;
+      later(LOST_MS - (Date.now() - asked));
       return;
     }
     if (!document.hidden) {

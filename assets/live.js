@@ -34,6 +34,7 @@
       choices,
       cursor: null, // {epoch, seq} of the last drawn point
       asked: null, // when the question under way was sent
+      slightly: false, // whether it was asked of a paused view: its answer is no news of points
       waiting: null, // an answer that the plot is not ready for
       status: null,
       seenAt: null, // when the last good answer came
@@ -52,12 +53,13 @@
 
   function question() {
     const { view, cursor } = live;
+    live.slightly = live.held !== null;
     return {
       key: view.key,
       baseline_id: view.baseline_id,
       stream: view.stream,
       after: cursor && `${cursor.epoch}:${cursor.seq}`,
-      limit: live.held === null ? view.cap : 1, // of a paused view only the status matters
+      limit: live.slightly ? 1 : view.cap, // of a paused view only the status matters
       known: live.status && live.status.tag,
       at: Date.now(),
     };
@@ -77,6 +79,7 @@
   /** The Interval's tick and the refresh button: ask, unless a question is under way. */
   function pump() {
     const manual = triggered().includes("live-refresh.n_clicks");
+    if (manual && live.view && live.view.kind === "refused") open();
     const due = manual || (choices.auto && live.retryAt === null && !dinsight.socket.hears());
     if (!due || !mayAsk()) return skip();
     live.asked = now();
@@ -141,11 +144,11 @@
     }
     live.status = answer.status;
     meaning(gd);
-    if (live.held === null) follow(gd, answer);
-    else live.held = behind(answer.status);
+    if (live.held !== null) live.held = behind(answer.status);
+    else if (answer.pushed || !live.slightly) follow(gd, answer);
     declaredGlow(answer.status);
     tell("status", { view: live.view, status: answer.status });
-    if (live.held === null && live.cursor.seq < answer.status.last_seq) askNow();
+    if (live.held === null && behind(answer.status)) askNow();
   }
 
   /** How many points the view does not show yet; all of them, where they are of another epoch. */
@@ -159,6 +162,7 @@
     const paused = live.held === null;
     live.held = paused ? behind(live.status) : null;
     dinsight.shell.say(paused ? "The view is paused. The stream goes on." : "The view goes on.");
+    dinsight.socket.review();
     if (!paused) askNow();
     paint();
   }
@@ -189,9 +193,9 @@
       wantContour();
     }
     tell("points", { view: live.view, epoch: answer.epoch, points, anew: first });
-    if (first && answer.n) dinsight.over.ask(answer.first + answer.n - 1);
     const last = answer.first + answer.n - 1;
     live.cursor = { epoch: answer.epoch, seq: first ? last : Math.max(known, last) };
+    if (first && answer.n) dinsight.over.ask(last);
   }
 
   /** Another run, or a gap in this one: `earlier` anomalous points stay. */
@@ -306,8 +310,7 @@
     const before = { ...choices };
     const changed = triggered();
     NAMES.forEach((name, i) => {
-      const untold = name === "glow" && values[i] === choices.glow; // it only shows the declared
-      if (!untold && changed.includes(`live-${name}.value`)) dinsight.choices.choose(name, values[i]);
+      if (!isTold(name, values[i]) && changed.includes(`live-${name}.value`)) dinsight.choices.choose(name, values[i]);
     });
     chosenAnew(dinsight.choices.all());
     const gd = live.view && dinsight.map.ready(live.view.key);
@@ -317,6 +320,12 @@
     dinsight.socket.review();
     paint();
     return choices.interval * 1000;
+  }
+
+  /** Whether a control only shows what holds while nobody chooses: declared rings, first columns. */
+  function isTold(name, value) {
+    if (name === "glow") return value === choices.glow;
+    return name === "columns" && choices.columns === null && String(value) === String(said());
   }
 
   /** Take the choices; until somebody chooses the rings, the sender's declared count holds. */

@@ -39,7 +39,8 @@
   /** The query that shows another stream in the same way. */
   function search({ baseline_id: id, stream }) {
     const other = stream && stream !== "default" ? stream : null;
-    return dinsight.address.with(window.location.search, { baseline_id: id, stream: other });
+    const mine = { point: null, state: null, q: null }; // of what was shown before
+    return dinsight.address.with(window.location.search, { ...mine, baseline_id: id, stream: other });
   }
 
   /** Dash's slider takes no label of its own, and comes later than the page. */

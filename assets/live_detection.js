@@ -9,6 +9,7 @@
   const MODE_KEY = "dinsight.detect";
   const HIDDEN_KEY = "dinsight.areas.hidden";
   const TALLY_MS = 3000;
+  const AGAIN_MS = 5000; // until the areas are asked for once more, where an answer was lost
   const AREA = "area:"; // what the names of our shapes begin with
   const LINE = "#0D9488"; // what both themes can show
   const CORNERS = ["x0", "x1", "y0", "y1"];
@@ -31,6 +32,7 @@
   let tally = null;
   let tallyAt = -Infinity;
   let tallyTimer = 0;
+  let askedAt = -Infinity; // for the areas
   let limit = null; // the alarm limit that the sensitivity was last told for
   let pending = null; // the id of the area that the dialog asks about
   let wishes = 0;
@@ -389,6 +391,7 @@
     const draft = dinsight.draw.draft();
     view = next.kind === "ready" && !next.display ? next : null;
     known = null;
+    askedAt = -Infinity;
     tally = null;
     limit = null;
     mode = wanted();
@@ -419,11 +422,13 @@
 
   /** Once the reducer has moved its cursor on to what it just drew. */
   function askSoon() {
+    askedAt = window.performance.now();
     window.setTimeout(askAreas, 0);
   }
 
   function heard({ status }) {
-    if (known && status.areas_revision !== known.revision) askSoon();
+    const lost = !known && window.performance.now() - askedAt > AGAIN_MS;
+    if (lost || (known && status.areas_revision !== known.revision)) askSoon();
     if (!view || limit === status.alarm_limit) return;
     limit = status.alarm_limit;
     send("detect-limit", { key: view.key, limit });

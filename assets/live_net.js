@@ -11,6 +11,7 @@
   const FEEDS = ["live-feed", "machines-feed"]; // the Stores that polls fill
   const OPEN = "live-view.data";
   const TIMEOUT_MS = 10000;
+  const OPEN_MS = 30000; // an opening brings a whole map
   const original = window.fetch;
   let leaving = false;
 
@@ -19,9 +20,10 @@
     if (!url.includes(CALLBACK)) return original.call(window, resource, options);
     const body = String((options && options.body) || "");
     const poll = FEEDS.find((feed) => body.includes(`"output":"${feed}.data"`));
+    const limit = poll ? TIMEOUT_MS : body.includes(OPEN) ? OPEN_MS : null;
     return original
-      .call(window, resource, { ...options, signal: poll ? AbortSignal.timeout(TIMEOUT_MS) : null })
-      .then((answer) => (poll && answer.ok ? whole(answer) : answer))
+      .call(window, resource, { ...options, signal: limit && AbortSignal.timeout(limit) })
+      .then((answer) => (limit && answer.ok ? whole(answer) : answer))
       .then(
         (answer) => (answer.ok ? answer : refused(answer.status, poll, body)),
         () => refused(0, poll, body),

@@ -33,8 +33,9 @@
     if (!socket && wanted && isReady(live)) open(live);
   }
 
-  function isWanted({ view, choices }) {
+  function isWanted({ view, choices, held }) {
     if (!view || view.kind !== "ready" || !view.push || !choices.auto) return false;
+    if (held !== null) return false; // what is pushed meanwhile is not drawn, and would be missed
     if (hiddenAt !== null && now() - hiddenAt > HIDDEN_MS) return false;
     if (new URLSearchParams(window.location.search).get("push") === "0") return false;
     return Boolean(document.getElementById("live-map"));
@@ -113,7 +114,7 @@
       const last = dinsight.map.unpack({ ...points, first }, message.n - 1);
       [[, known.score, known.level]] = last.about;
     }
-    return { ...known, ...message.status };
+    return { ...known, ...message.status, tag: "" }; // which is of what a poll has told
   }
 
   /** The message as the answer to a question that nobody had to ask. */

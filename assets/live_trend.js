@@ -199,11 +199,13 @@
   function listEpisodes() {
     const { episodes, limit, last } = trend;
     const open = episodes.length && episodes[episodes.length - 1].last === last;
-    const told = JSON.stringify([episodes.length, episodes[episodes.length - 1], open, limit]);
+    const reading = trend.past === null && last > 0;
+    const told = JSON.stringify([reading, episodes, open, limit]);
     if (trend.told === told) return;
     trend.told = told;
     const title = document.getElementById("trend-episodes-title");
-    title.textContent = !episodes.length ? "No warning or alarm in this run"
+    title.textContent = reading ? "Reading the run …"
+      : !episodes.length ? "No warning or alarm in this run"
       : `Warnings and alarms (${episodes.length}): ${sentence(episodes[episodes.length - 1])}`;
     title.parentElement.classList.toggle("none", !episodes.length);
     const list = document.getElementById("trend-episodes");

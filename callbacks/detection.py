@@ -83,8 +83,10 @@ def told(services: Services, who: Identity, ask: Ask) -> dict[str, Any] | None:
         return None
     try:
         with services.sessions() as session:
-            row = streams.find(session, who, ask.baseline_id, ask.stream)
+            # In this order: where an area changes in between, the page is told an old revision, and
+            # asks once more.
             known = areas.list_all(session, who, ask.baseline_id).to_dict()
+            row = streams.find(session, who, ask.baseline_id, ask.stream)
             after = ask.after or Cursor(row.epoch, row.next_seq - 1)
             found = feed.flags(session, row, after, limit=ask.limit)
     except DinsightError:

@@ -17,8 +17,14 @@ from callbacks import live
 from callbacks.live import MOST_ID, Ask
 from dinsight import audit_log, baselines, contours, feed, streams
 from dinsight.accounts import Identity
-from dinsight.errors import BaselineNotFound, DinsightError, MapBeingRefitted, MapOutdated
-from dinsight.models import Baseline, Json
+from dinsight.errors import (
+    BaselineNotFound,
+    DinsightError,
+    MapBeingRefitted,
+    MapOutdated,
+    StreamNotFound,
+)
+from dinsight.models import Baseline
 from dinsight.services import Services
 from dinsight.streams import DEFAULT
 from layouts import empty, figures
@@ -112,7 +118,7 @@ def opened(services: Services, who: Identity, want: Want) -> list[Any]:
         chosen = shown.baseline
         if shown.denied is not None:
             audit_log.deny(session, who, f"open {shown.denied}", shown.denied, services.now())
-        return [
+        answers = [
             [option(baseline) for baseline in known],
             str(chosen.id) if chosen else None,
             [{"label": name, "value": name} for name in names],
@@ -136,17 +142,17 @@ def opened(services: Services, who: Identity, want: Want) -> list[Any]:
                 "themes": figures.theme_changes(),
                 "colours": figures.colours(),
             },
-            first_answer(services, who, want, shown),
         ]
+        first = first_question(want, shown)
+    return [*answers, first and live.answer(services, who, first)]
 
 
-def first_answer(services: Services, who: Identity, want: Want, shown: View) -> Json | None:
-    """What the page would ask next, so that it need not; nothing of a page that shows nothing."""
+def first_question(want: Want, shown: View) -> Ask | None:
+    """What the page would ask next, so that it need not; nothing where there is nothing to show."""
     if shown.kind == "refused":
         return None
     baseline_id = shown.baseline.id if shown.baseline else None
-    ask = Ask(want.key, baseline_id, shown.stream, None, want.screen.drawn.window)
-    return live.answer(services, who, ask)
+    return Ask(want.key, baseline_id, shown.stream, None, want.screen.drawn.window)
 
 
 def look(session: Session, who: Identity, want: Want) -> View:
@@ -199,13 +205,18 @@ def fitting(baseline: Baseline, stream: str) -> View:
 
 
 def wanted(search: str) -> tuple[int | None, str]:
-    """Baseline id and stream of `?baseline_id=3&stream=night`; raises BaselineNotFound."""
+    """Baseline id and stream of `?baseline_id=3&stream=night`.
+
+    Raises BaselineNotFound or StreamNotFound for what none can be.
+    """
     query = parse_qs(search.lstrip("?"))
     stream = query.get("stream", [DEFAULT])[0]
+    if "\0" in stream:
+        raise StreamNotFound()
     if "baseline_id" not in query:
         return None, stream
     text = query["baseline_id"][0]
-    if not (text.isascii() and text.isdecimal() and int(text[:20]) <= MOST_ID):
+    if not (text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) <= MOST_ID):
         raise BaselineNotFound()
     return int(text), stream
 

@@ -143,16 +143,15 @@ class Viewer:
         channel = self._channel
         while True:
             stand, newest = self._stand, channel.newest
-            if stand is not None and newest is self._seen and not stand.behind:
-                await channel.turn()
+            with_channel = stand is not None and newest is not None and newest.stand == stand
+            if with_channel or (stand is not None and newest is self._seen and not stand.behind):
+                self._seen = newest
+                await channel.turn()  # it is on its way where it is behind itself
                 continue
             self._seen = newest
-            if stand is not None and newest is not None:
-                if newest.stand == stand:
-                    continue
-                if newest.base == stand:
-                    self._stand = newest.stand
-                    return newest.text
+            if stand is not None and newest is not None and newest.base == stand:
+                self._stand = newest.stand
+                return newest.text
             news = await channel.read(self.who, stand.cursor if stand else self._after)
             self._stand = news.stand
             if news.stand != stand:
@@ -184,7 +183,7 @@ class _Channel:
 
     def leave(self, viewer: Viewer) -> None:
         self.viewers.discard(viewer)
-        if not self.viewers:
+        if not self.viewers and self._failure is None:
             self.stop()
             self._ended()
 
@@ -249,6 +248,7 @@ class _Channel:
         if not isinstance(error, DinsightError):
             log.error("stream %s cannot be followed", self.place.stream_id, exc_info=error)
         self._failure = error
+        self._ended()  # who comes from now on begins anew
         self._turn()
 
     def _turn(self) -> None:

@@ -24,7 +24,7 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from dinsight.database import outside_of_pool
+from dinsight.database import is_outage, outside_of_pool
 
 CHANNEL = "dinsight_streams"
 GAP_SECONDS = 0.02  # between two notifications of a process: what changes meanwhile goes together
@@ -77,8 +77,11 @@ class _Herald:
                 with engine.connect() as connection:
                     autocommit = connection.execution_options(isolation_level="AUTOCOMMIT")
                     autocommit.execute(NOTIFY, {"ids": ids})
-            except SQLAlchemyError as error:
-                log.info("viewers hear of changes later: %s", " ".join(str(error).split()))
+            except Exception as error:
+                if not is_outage(error):
+                    log.exception("changes could not be told; viewers hear of them by looking")
+                else:
+                    log.info("viewers hear of changes later: %s", " ".join(str(error).split()))
             time.sleep(GAP_SECONDS)
 
     def _take(self) -> list[int]:
@@ -86,6 +89,14 @@ class _Herald:
             ids, self._ids = list(self._ids), set()
             self._busy = bool(ids)
         return ids
+
+
+def _ready(descriptors: Iterable[int], seconds: float | None) -> set[int]:
+    """Those that can be read, within so many seconds; by poll, which takes any number of them."""
+    poll = select.poll()
+    for each in descriptors:
+        poll.register(each, select.POLLIN)
+    return {each for each, _ in poll.poll(None if seconds is None else 1e3 * seconds)}
 
 
 # Of each database that this process has open.
@@ -129,14 +140,13 @@ class Listener:
                     log.warning("not listening for changes: %s", " ".join(str(error).split()))
             wait = AGAIN_SECONDS[min(failures, len(AGAIN_SECONDS) - 1)]
             failures += 1
-            if select.select([self._ending], [], [], wait)[0]:
+            if _ready([self._ending], wait):
                 return
 
     def _batches(self, connection: Any) -> Iterator[frozenset[int]]:
         """What is notified, until this is stopped; raises psycopg2.Error once nothing can be."""
         while True:
-            ready, _, _ = select.select([connection, self._ending], [], [])
-            if self._ending in ready:
+            if self._ending in _ready([connection.fileno(), self._ending], None):
                 return
             connection.poll()
             notified = [connection.notifies.pop(0) for _ in range(len(connection.notifies))]

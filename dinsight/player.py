@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from dinsight import baselines, monitor_files, news, readings, streams
+from dinsight import baselines, monitor_files, news, readings
 from dinsight.accounts import Identity
 from dinsight.database import Database, is_outage
 from dinsight.errors import (
@@ -301,11 +301,19 @@ class Player:
         return fault_in_file(replay.head, replay.batch, expected, self._limits, replay.source)
 
     def _fail(self, replay: Playing, why: str) -> None:
-        """End the replay, and with it the run; nothing where it ended or was deleted meanwhile."""
+        """End the replay, and with it the run; nothing where it is over, or another's, by now."""
         self._held.pop(replay.id, None)
         with self._database.sessions.begin() as session:
             stream = session.get(Stream, replay.stream_id, with_for_update=True)
-            if stream is not None and streams.end_replay(session, stream.id, why, "failed"):
+            ours = (Replay.id == replay.id) & (Replay.lease == self._lease)
+            ended = session.scalar(
+                update(Replay)
+                .where(ours, Replay.state == "playing")
+                .values(state="failed", message=why, ended_at=func.now())
+                .values(lease=None, lease_until=None)
+                .returning(Replay.id)
+            )
+            if stream is not None and ended is not None:
                 stream.state = "stopped"
                 news.changed(session, stream.id)
                 log.warning("replay %s failed: %s", replay.id, why)

@@ -160,7 +160,7 @@ KINDS: dict[str, type[Rectangle] | type[Ellipse] | type[Lasso]] = {
 
 def parse(kind: Any, geometry: Any) -> Shape:
     """The shape that JSON describes; raises InvalidRequest, which names what is wrong."""
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise InvalidRequest(f"There is no shape {kind!r}: choose one of {', '.join(KINDS)}.")
     if not isinstance(geometry, Mapping):
         raise InvalidRequest("geometry must be an object with the numbers of the shape.")

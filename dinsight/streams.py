@@ -202,18 +202,16 @@ def reset(
     return {"deleted_points": archived, "epoch": stream.epoch, "stream": stream.name}
 
 
-def end_replay(session: Session, stream_id: int, why: str, state: str = "stopped") -> bool:
+def end_replay(session: Session, stream_id: int, why: str) -> None:
     """End what is being replayed into the stream, if anything is: no row of it comes any more.
 
     The stream is held.
     """
-    ended = session.scalar(
+    session.execute(
         update(Replay)
         .where(Replay.stream_id == stream_id, Replay.state == "playing")
-        .values(state=state, message=why, ended_at=func.now(), lease=None, lease_until=None)
-        .returning(Replay.id)
+        .values(state="stopped", message=why, ended_at=func.now(), lease=None, lease_until=None)
     )
-    return ended is not None
 
 
 def carry_over(

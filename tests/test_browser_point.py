@@ -47,18 +47,22 @@ def mouse(page: Page, kind: str, x: float, y: float, **more: Any) -> None:
 
 
 def click_point(page: Page, seq: int) -> None:
-    """With the mouse, where the map shows it, once the map says that it is under the pointer."""
+    """With the mouse, where the map shows it, once the map says that it is under the pointer.
 
-    def pointed() -> bool:
+    Once more where the map was drawn anew under the pointer, as somebody would.
+    """
+
+    def clicked() -> bool:
         x, y = page.js(PLACE, seq)
         mouse(page, "mouseMoved", x - 2, y - 2)
         mouse(page, "mouseMoved", x, y)
-        return bool(page.js("return dinsight.trend.state().hovered") == seq)
+        if page.js("return dinsight.trend.state().hovered") != seq:
+            return False
+        for kind in ("mousePressed", "mouseReleased"):
+            mouse(page, kind, x, y, button="left", clickCount=1)
+        return page.path.endswith(f"&point=1:{seq}")
 
-    page.wait(pointed, f"point {seq} to be under the pointer")
-    x, y = page.js(PLACE, seq)
-    for kind in ("mousePressed", "mouseReleased"):
-        mouse(page, kind, x, y, button="left", clickCount=1)
+    page.wait(clicked, f"point {seq} to be clicked")
 
 
 def shown(page: Page, number: int) -> None:

@@ -116,6 +116,20 @@ def test_push_can_be_turned_off_in_the_address(page: Page, pushed: StreamUnderTe
     assert page.js("return opened.length") == 0
 
 
+def test_a_view_that_was_paused_goes_on_without_a_gap(page: Page, pushed: StreamUnderTest) -> None:
+    page.click("live-pause-view")
+    page.wait_text("live-badge", "View paused")
+    page.wait(lambda: not page.js("return dinsight.socket.open()"), "the socket to close")
+    for _ in range(4):
+        pushed.send(5)
+    page.wait_text("live-badge", "20 new", seconds=10)
+    page.js("document.getElementById('live-pause-view').click()")
+    for _ in range(4):
+        pushed.send(2)
+    assert page.wait_points(31)["seqs"] == list(range(1, 32))
+    page.wait(lambda: page.js("return dinsight.socket.open()"), "the socket to open")
+
+
 def test_a_sleeping_tab_catches_up_with_one_question(page: Page, pushed: StreamUnderTest) -> None:
     page.js(
         "window.clock = 0; const now = performance.now.bind(performance);"

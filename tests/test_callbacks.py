@@ -461,6 +461,16 @@ def view(services: Services, who: Identity, search: str) -> dict[str, Any]:
     return dict(zip((*ids, Ids.VIEW, Ids.FIRST), opened(services, who, want), strict=True))
 
 
+@pytest.mark.parametrize(
+    "search", ["?baseline_id=1&stream=%00", "?baseline_id=" + "0" * 20 + "9" * 11, "?baseline_id=²"]
+)
+def test_what_no_address_can_mean_is_refused(
+    services: Services, user: Identity, baseline_id: int, search: str
+) -> None:
+    found = view(services, user, search)
+    assert (found[Ids.VIEW]["kind"], found[Ids.FIRST]) == ("refused", None)
+
+
 def test_newest_fitted_baseline_opens_by_default(
     services: Services, user: Identity, make_baseline: Callable[..., int]
 ) -> None:

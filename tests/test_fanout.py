@@ -184,6 +184,12 @@ def test_a_viewer_far_behind_gets_all_of_it_in_pieces(
         await reader.until(60)
         assert reader.seqs == list(range(3, 61))
 
+        await asyncio.sleep(0.3)  # until channel and viewer stand where the stream is
+        for last, rows in ((61, 1), (96, 35)):
+            await asyncio.to_thread(world.send, rows)
+            await reader.until(last)
+        assert reader.seqs == list(range(3, 97))
+
     world.watched(story)
 
 

@@ -467,6 +467,22 @@ def test_a_file_of_another_baseline_is_not_there(
         monitor_files.get(session, machine.who, elsewhere, file_id)
 
 
+def test_a_replay_that_is_over_ends_no_other_when_its_player_meets_a_fault(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(player, "LOOK_SECONDS", 60)
+    first = machine.keep(file_of(healthy(20, seed=5)))
+    machine.play(first, Pace(0.0, 1))
+    idle = Player(machine.services.database, machine.services.limits)
+    idle._look()
+    (held,) = idle._held.values()
+    machine.control("stop")
+    machine.play(first, Pace(60.0, 1))
+    idle._fail(held, "a row of the first one is wrong")
+    assert machine.state()["status"] == "playing"
+    assert machine.stream().state != "stopped"
+
+
 # ---- the sample ----
 
 

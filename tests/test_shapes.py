@@ -139,6 +139,7 @@ def test_what_is_stored_is_what_was_drawn(shape: shapes.Shape) -> None:
     ("kind", "geometry", "said"),
     [
         ("blob", {}, "There is no shape 'blob': choose one of rectangle, ellipse, lasso."),
+        ([], {}, r"There is no shape \[\]: choose one of"),
         ("rectangle", [], "geometry must be an object"),
         ("rectangle", {**CORNERS, "x1": "3"}, "x1 must be a number"),
         ("rectangle", {**CORNERS, "y0": float("nan")}, "y0 must be a number"),
@@ -158,6 +159,6 @@ def test_what_is_stored_is_what_was_drawn(shape: shapes.Shape) -> None:
         ("lasso", {"points": [[0, 0], [1, 1], [2, 2]]}, "encloses nothing"),
     ],
 )
-def test_what_cannot_be_a_shape_is_named(kind: str, geometry: Any, said: str) -> None:
+def test_what_cannot_be_a_shape_is_named(kind: Any, geometry: Any, said: str) -> None:
     with pytest.raises(InvalidRequest, match=said):
         shapes.parse(kind, geometry)
