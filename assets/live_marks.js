@@ -92,7 +92,10 @@
       tell("run", { epoch });
     }
   });
-  document.addEventListener("dinsight:hover", ({ detail }) => mark("hovered", place(detail)));
+  document.addEventListener("dinsight:hover", ({ detail }) => {
+    under = detail ? detail.seq : null; // others point as well: the trend
+    mark("hovered", place(detail));
+  });
 
   dinsight.marks = { mark, place, epoch: () => epoch };
 })();

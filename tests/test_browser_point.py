@@ -17,6 +17,10 @@ const ask = HTMLCanvasElement.prototype.getContext;
 HTMLCanvasElement.prototype.getContext = function (kind, ...more) {
   return kind.startsWith('webgl') ? null : ask.call(this, kind, ...more); };
 """
+UNDER = """
+const [point] = document.querySelector("#live-map .js-plotly-plot")._hoverdata || [];
+return point && point.customdata ? point.customdata[0] : null;
+"""
 PLACE = """
 const gd = document.querySelector("#live-map .js-plotly-plot");
 const { data, _fullLayout: { xaxis, yaxis } } = gd;
@@ -56,7 +60,7 @@ def click_point(page: Page, seq: int) -> None:
         x, y = page.js(PLACE, seq)
         mouse(page, "mouseMoved", x - 2, y - 2)
         mouse(page, "mouseMoved", x, y)
-        if page.js("return dinsight.trend.state().hovered") != seq:
+        if page.js(UNDER) != seq:
             return False
         for kind in ("mousePressed", "mouseReleased"):
             mouse(page, kind, x, y, button="left", clickCount=1)
