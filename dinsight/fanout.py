@@ -143,12 +143,11 @@ class Viewer:
         channel = self._channel
         while True:
             stand, newest = self._stand, channel.newest
+            seen, self._seen = self._seen, newest
             with_channel = stand is not None and newest is not None and newest.stand == stand
-            if with_channel or (stand is not None and newest is self._seen and not stand.behind):
-                self._seen = newest
+            if with_channel or (stand is not None and newest is seen and not stand.behind):
                 await channel.turn()  # it is on its way where it is behind itself
                 continue
-            self._seen = newest
             if stand is not None and newest is not None and newest.base == stand:
                 self._stand = newest.stand
                 return newest.text

@@ -11,7 +11,7 @@ from dash import dcc, html
 from dinsight.areas import NAME_LENGTH
 from dinsight.models import Json
 from dinsight.sensitivity import CHOICES, DEFAULT
-from layouts.components import button, field, pace
+from layouts.components import button, confirmation, field, pace
 
 CALIBRATED, PRESENT = "calibrated", "present"
 NEAR = 0.1  # of a choice: what a stream has now may differ from it by its rate alone
@@ -189,21 +189,11 @@ def _sensitivity() -> html.Div:
 
 
 def _delete_dialog() -> html.Dialog:
-    return html.Dialog(
-        [
-            html.H2("Delete this area?"),
-            html.P(id=Ids.DELETE_TEXT),
-            html.Div(
-                [
-                    html.Button("Cancel", className="button", **{"data-closes": ""}),
-                    button("Delete", Ids.DELETE_CONFIRM, kind="danger", **{"data-closes": ""}),
-                ],
-                className="dialog-buttons",
-            ),
-        ],
-        id=Ids.DELETE_DIALOG,
-        className="dialog",
-        **{"aria-label": "Delete this area?"},
+    return confirmation(
+        Ids.DELETE_DIALOG,
+        "Delete this area?",
+        html.P(id=Ids.DELETE_TEXT),
+        button("Delete", Ids.DELETE_CONFIRM, kind="danger", **{"data-closes": ""}),
     )
 
 

@@ -12,7 +12,7 @@ import dash_bootstrap_components as dbc
 from dash import html
 
 from dinsight.replay import BATCH_SIZE, DELAY, LARGEST_BATCH, LONGEST_DELAY
-from layouts.components import button, field
+from layouts.components import button, confirmation, field
 
 
 @enum.unique
@@ -142,7 +142,7 @@ def _number(label: str, id: Ids, **more: Any) -> html.Div:
 
 
 def _replace_dialog() -> html.Dialog:
-    return _dialog(
+    return confirmation(
         Ids.DIALOG,
         "Replay into this stream?",
         html.P(
@@ -154,17 +154,9 @@ def _replace_dialog() -> html.Dialog:
 
 
 def _forget_dialog() -> html.Dialog:
-    return _dialog(
+    return confirmation(
         Ids.FORGET_DIALOG,
         "Delete this file?",
         html.P(id=Ids.FORGET_TEXT),
         button("Delete", Ids.FORGET, kind="danger", **{"data-closes": ""}),
-    )
-
-
-def _dialog(id: Ids, title: str, text: html.P, confirm: html.Button) -> html.Dialog:
-    cancel = html.Button("Cancel", className="button", type="button", **{"data-closes": ""})
-    buttons = html.Div([cancel, confirm], className="dialog-buttons")
-    return html.Dialog(
-        [html.H2(title), text, buttons], id=id, className="dialog", **{"aria-label": title}
     )

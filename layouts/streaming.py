@@ -8,7 +8,7 @@ import dash_bootstrap_components as dbc
 from dash import dcc, html
 
 from layouts import detection, figures, kiosk, point, replay, trend, viewing
-from layouts.components import button, fact, field
+from layouts.components import button, confirmation, fact, field
 from layouts.figures import POINT_SIZE, config, nothing
 
 INTERVAL_SECONDS, GLOW = 2.0, 10
@@ -327,19 +327,9 @@ def _number(id: str, value: float, least: float, most: float, step: float) -> db
 
 
 def _reset_dialog() -> html.Dialog:
-    return html.Dialog(
-        [
-            html.H2("Reset this stream?"),
-            html.P(id=Ids.RESET_TEXT),
-            html.Div(
-                [
-                    html.Button("Cancel", className="button", **{"data-closes": ""}),
-                    button("Reset", Ids.RESET_CONFIRM, kind="danger", **{"data-closes": ""}),
-                ],
-                className="dialog-buttons",
-            ),
-        ],
-        id=Ids.RESET_DIALOG,
-        className="dialog",
-        **{"aria-label": "Reset this stream?"},
+    return confirmation(
+        Ids.RESET_DIALOG,
+        "Reset this stream?",
+        html.P(id=Ids.RESET_TEXT),
+        button("Reset", Ids.RESET_CONFIRM, kind="danger", **{"data-closes": ""}),
     )
