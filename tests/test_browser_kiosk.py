@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -95,9 +96,11 @@ def test_a_screen_never_shows_a_lost_connection_as_live(
     page.wait_text("live-badge", "Polling")
     page.wait_text("live-state", "Healthy")
     live = page.js("return getComputedStyle(document.getElementById('live-state')).color")
-    put(page, "window.dinsight.kiosk.patience.silence = 0;")
     live_server.stop()
     page.wait_text("live-badge", "Reconnecting")
+    # Only now: a page would be loaded anew from a server that is just about to stop.
+    put(page, "window.dinsight.kiosk.patience.silence = 0;")
+    time.sleep(2.5)  # it looks once a second
     lost = "return getComputedStyle(document.getElementById('live-state'))"
     assert page.js(lost + ".color") != live
     assert page.js(lost + ".borderStyle") == "dashed"
