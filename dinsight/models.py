@@ -146,6 +146,7 @@ class Baseline(Base):
     )
     refit: Mapped[Json | None]  # the last refit, present or past; see `dinsight.refitting`
     areas_revision: Mapped[str] = mapped_column(server_default="")  # see `dinsight.areas`
+    rules_revision: Mapped[str] = mapped_column(server_default="")  # likewise, of its alert rules
     created_at: Mapped[Moment] = mapped_column(server_default=NOW)
 
 
@@ -263,6 +264,7 @@ class Stream(Base):
     level: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     level_state: Mapped[Json] = mapped_column(server_default="{}")
     score: Mapped[float | None]
+    alert_state: Mapped[Json] = mapped_column(server_default="{}")  # what its alert rules remember
     created_at: Mapped[Moment] = mapped_column(server_default=NOW)
 
 
@@ -389,6 +391,205 @@ class Replay(Base):
     ended_at: Mapped[Moment | None]
 
 
+class AlertRule(Base):
+    """When a baseline's streams raise an alert.
+
+    A rule of kind `level` or `score` is about the machine: it is met by a row at that level or
+    above, or above that score. It raises once `needed` of the last `window` rows meet it, or, where
+    `seconds` is given, once all rows of so many seconds do. The other kinds are about the data:
+    `flat` and `saturated` look at the readings, `missing` at batches that are refused, `stale` at
+    streams that have fallen silent.
+    """
+
+    __tablename__ = "alert_rules"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    baseline_id: Mapped[int] = mapped_column(
+        ForeignKey("baselines.id", ondelete="CASCADE"), index=True
+    )
+    name: Mapped[str]
+    kind: Mapped[str]  # level | score | flat | saturated | missing | stale
+    level: Mapped[int | None] = mapped_column(SmallInteger)
+    score: Mapped[float | None] = mapped_column(Double)
+    needed: Mapped[int] = mapped_column(server_default="1")
+    window: Mapped[int] = mapped_column(server_default="1")
+    seconds: Mapped[float | None] = mapped_column(Double)
+    hysteresis: Mapped[float] = mapped_column(Double, server_default="0.9")
+    severity: Mapped[str] = mapped_column(server_default="high")  # low | medium | high | critical
+    enabled: Mapped[bool] = mapped_column(server_default="true")
+    mute_in_areas: Mapped[bool] = mapped_column(server_default="false")
+    created_at: Mapped[Moment] = mapped_column(server_default=NOW)
+    changed_at: Mapped[Moment] = mapped_column(server_default=NOW)
+
+
+class Alert(Base):
+    """What a rule has raised of a stream: active until `cleared_at`, and acknowledged or not.
+
+    It begins with seq `opened_seq` of `epoch`. A rule that is met again soon after raises the same
+    alert once more (`times`). `rule` is the rule as it was, for the rule may change or go.
+    """
+
+    __tablename__ = "alerts"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    baseline_id: Mapped[int] = mapped_column(
+        ForeignKey("baselines.id", ondelete="CASCADE"), index=True
+    )
+    stream_id: Mapped[int] = mapped_column(ForeignKey("streams.id", ondelete="CASCADE"))
+    epoch: Mapped[int]
+    rule_id: Mapped[int | None] = mapped_column(
+        ForeignKey("alert_rules.id", ondelete="SET NULL"), index=True
+    )
+    rule: Mapped[Json]
+    alert_type: Mapped[str]  # anomaly | data_quality
+    title: Mapped[str]
+    message: Mapped[str]
+    severity: Mapped[str]
+    score: Mapped[float | None]  # of the row that raised it
+    peak: Mapped[float | None]
+    peak_seq: Mapped[int | None] = mapped_column(BigInteger)
+    drivers: Mapped[list[Json]] = mapped_column(JSONB, server_default="[]")
+    times: Mapped[int] = mapped_column(server_default="1")
+    opened_at: Mapped[Moment]
+    opened_seq: Mapped[int] = mapped_column(BigInteger)
+    cleared_at: Mapped[Moment | None]
+    cleared_seq: Mapped[int | None] = mapped_column(BigInteger)
+    acknowledged_at: Mapped[Moment | None]
+    acknowledged_by: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    note: Mapped[str | None]
+    shelved_until: Mapped[Moment | None]
+    shelved_by: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    verdict: Mapped[str | None]  # real | false_alarm | new_normal
+    verdict_at: Mapped[Moment | None]
+    verdict_by: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    changed_at: Mapped[Moment] = mapped_column(server_default=NOW)
+
+
+class AlertEvent(Base):
+    """What happened to an alert, in order: raised, cleared, acknowledged, shelved and so on."""
+
+    __tablename__ = "alert_events"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    alert_id: Mapped[int] = mapped_column(ForeignKey("alerts.id", ondelete="CASCADE"), index=True)
+    at: Mapped[Moment]
+    kind: Mapped[str]
+    seq: Mapped[int | None] = mapped_column(BigInteger)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    details: Mapped[Json] = mapped_column(server_default="{}")
+
+
+class Channel(Base):
+    """Where a user is told of alerts: a webhook, with the secret that signs, or an e-mail address.
+
+    Of all of the user's baselines, or of one.
+    """
+
+    __tablename__ = "channels"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    baseline_id: Mapped[int | None] = mapped_column(
+        ForeignKey("baselines.id", ondelete="CASCADE"), index=True
+    )
+    kind: Mapped[str]  # webhook | email
+    target: Mapped[str]
+    secret: Mapped[str] = mapped_column(server_default="")
+    least_severity: Mapped[str] = mapped_column(server_default="low")
+    enabled: Mapped[bool] = mapped_column(server_default="true")
+    created_at: Mapped[Moment] = mapped_column(server_default=NOW)
+
+
+class Notice(Base):
+    """The outbox: a message about an alert to one channel, written with what it tells of.
+
+    Its id stays the same however often it is sent. One instance at a time sends it, by a lease.
+    """
+
+    __tablename__ = "notices"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    channel_id: Mapped[int] = mapped_column(
+        ForeignKey("channels.id", ondelete="CASCADE"), index=True
+    )
+    alert_id: Mapped[int | None] = mapped_column(
+        ForeignKey("alerts.id", ondelete="CASCADE"), index=True
+    )
+    event: Mapped[str]  # raised | cleared | acknowledged | test | …
+    payload: Mapped[Json]
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    due_at: Mapped[Moment] = mapped_column(server_default=NOW)
+    lease: Mapped[str | None]
+    lease_until: Mapped[Moment | None]
+    delivered_at: Mapped[Moment | None]
+    failed_at: Mapped[Moment | None]  # given up
+    error: Mapped[str | None]  # of the last attempt
+    created_at: Mapped[Moment] = mapped_column(server_default=NOW)
+
+
+class BackTest(Base):
+    """A rule, or a sensitivity, tried against a stored epoch of a stream by a job."""
+
+    __tablename__ = "back_tests"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    baseline_id: Mapped[int] = mapped_column(
+        ForeignKey("baselines.id", ondelete="CASCADE"), index=True
+    )
+    stream_id: Mapped[int] = mapped_column(ForeignKey("streams.id", ondelete="CASCADE"), index=True)
+    epoch: Mapped[int]
+    asked_by: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    rule: Mapped[Json]
+    status: Mapped[str] = mapped_column(server_default="waiting")  # processing | completed | failed
+    progress: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    result: Mapped[Json | None]
+    error_message: Mapped[str | None]
+    created_at: Mapped[Moment] = mapped_column(server_default=NOW)
+
+
+class Candidate(Base):
+    """Rows of a stream, seq `first` to `last`, that are proposed as normal for the next version."""
+
+    __tablename__ = "candidates"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    baseline_id: Mapped[int] = mapped_column(
+        ForeignKey("baselines.id", ondelete="CASCADE"), index=True
+    )
+    stream_id: Mapped[int] = mapped_column(ForeignKey("streams.id", ondelete="CASCADE"), index=True)
+    epoch: Mapped[int]
+    first: Mapped[int] = mapped_column(BigInteger)
+    last: Mapped[int] = mapped_column(BigInteger)
+    alert_id: Mapped[int | None] = mapped_column(ForeignKey("alerts.id", ondelete="SET NULL"))
+    note: Mapped[str] = mapped_column(server_default="")
+    state: Mapped[str] = mapped_column(server_default="queued")  # taken | refused
+    version: Mapped[int | None]  # the one that took them
+    proposed_by: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    proposed_at: Mapped[Moment] = mapped_column(server_default=NOW)
+    decided_by: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    decided_at: Mapped[Moment | None]
+
+
+class BaselineVersion(Base):
+    """A version of a baseline: its first `rows` rows, and the map that was fitted on them.
+
+    A new version only adds rows, so that each version's rows are the beginning of the next one's.
+    The baseline's own `map_id` says which version's map is in force.
+    """
+
+    __tablename__ = "baseline_versions"
+
+    baseline_id: Mapped[int] = mapped_column(
+        ForeignKey("baselines.id", ondelete="CASCADE"), primary_key=True
+    )
+    version: Mapped[int] = mapped_column(primary_key=True)
+    rows: Mapped[int]
+    map_id: Mapped[int | None] = mapped_column(ForeignKey("maps.id", ondelete="SET NULL"))
+    note: Mapped[str] = mapped_column(server_default="")
+    made_by: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    created_at: Mapped[Moment] = mapped_column(server_default=NOW)
+
+
 class Audit(Base):
     """Who did what that others may have to account for."""
 
@@ -419,3 +620,19 @@ Index(
 Index("ix_batches_stream_id_key", Batch.stream_id, Batch.key)
 Index("ix_audit_at", Audit.at)
 Index("ix_users_email_lower", func.lower(User.email), unique=True)
+# One active alert of a rule and stream at a time.
+Index(
+    "uq_alerts_stream_id_rule_id_active",
+    Alert.stream_id,
+    Alert.rule_id,
+    unique=True,
+    postgresql_where=Alert.cleared_at.is_(None),
+)
+Index("ix_alerts_stream_id_epoch", Alert.stream_id, Alert.epoch, Alert.opened_seq)
+Index("ix_alerts_opened_at", Alert.opened_at)
+# What is still to be sent.
+Index(
+    "ix_notices_due_at",
+    Notice.due_at,
+    postgresql_where=Notice.delivered_at.is_(None) & Notice.failed_at.is_(None),
+)
