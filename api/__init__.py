@@ -34,6 +34,7 @@ from api import (
     security,
     streaming,
     users,
+    versions,
 )
 from api.answers import OrjsonProvider
 from api.context import EXTENSION
@@ -69,7 +70,7 @@ def register(server: Flask, services: Services) -> None:
     api = document.register(server, PREFIX)
     resources = (
         *(auth, users, audit, baselines, displays, monitor, streaming, replay, machines),
-        *(anomaly, areas),
+        *(anomaly, areas, versions),
     )
     for resource in resources:
         prefix = PREFIX + (resource.blueprint.url_prefix or "")

@@ -43,6 +43,7 @@ BASELINE: Example = {
     "rows": 800,
     "features": 1024,
     "map": "distance",
+    "version": 1,
     "refit": None,
     "created_at": AT,
 }

@@ -95,6 +95,7 @@ KEY = {"id": WHOLE, "name": TEXT, "created_at": MOMENT, "last_used_at": maybe(MO
 DISPLAY = {**KEY, "stream": TEXT}
 
 _COST = {"expected": NUMBER, "low": NUMBER, "high": NUMBER, "rows_per_second": NUMBER}
+COST = record(_COST)
 _SENSITIVITY = {"sensitivity_factor": NUMBER, "alarm_limit": NUMBER}
 _JUDGED = {**_SENSITIVITY, "false_alarms_per_day": maybe(record(_COST))}
 _POINT = {
@@ -136,6 +137,7 @@ REFIT = record(
         "status_message": TEXT,
         "error_message": maybe(TEXT),
         "reason": maybe(TEXT),
+        "version?": about(WHOLE, "The new version that is fitted, where that is what it is"),
     }
 )
 
@@ -147,6 +149,7 @@ BASELINE = record(
         "rows": COUNT,
         "features": COUNT,
         "map": LAYOUT,
+        "version": about(WHOLE, "The version in force"),
         "refit": maybe(ref("RefitState")),
         "created_at": MOMENT,
     }
@@ -173,6 +176,7 @@ ON_MAP = record(
         "status": FIT,
         "name": TEXT,
         "map": LAYOUT,
+        "version": about(WHOLE, "The version in force"),
         "refit": maybe(ref("RefitState")),
         "features": about(COUNT, "How many there are; `feature_names` lists them"),
         "feature_names": many(TEXT),
@@ -226,6 +230,7 @@ STATUS = record(
         "total_points": about(maybe(WHOLE), "What the sender declared, if it did"),
         "progress_percentage": maybe(NUMBER),
         "baseline_points": COUNT,
+        "version": about(WHOLE, "The version of the baseline that is in force"),
         "last_update": maybe(MOMENT),
         "latest_glow_count": COUNT,
         "batch_size": maybe(WHOLE),

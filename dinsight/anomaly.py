@@ -68,7 +68,7 @@ def detect(
     baselines.require_fitted(compared)
     names = baselines.feature_names(session, compared.id)
     columns = _matched(names, fitted.features, compared.id)
-    pieces = baseline_rows.pieces(session, compared.id, len(names))
+    pieces = baseline_rows.pieces(session, compared.id, compared.rows, len(names))
     placed = [fitted.place(piece[:, columns]) for piece in pieces]
     if not placed:
         raise BaselineNotFound()  # deleted meanwhile

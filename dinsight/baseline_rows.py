@@ -1,4 +1,8 @@
-"""The stored rows of a baseline, read in pieces so that memory stays small."""
+"""The stored rows of a baseline, read in pieces so that memory stays small.
+
+A baseline's rows are the first `rows` of those stored: what comes after them is of a version that
+is not in force.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +20,15 @@ Rows32 = NDArray[np.float32]
 PIECE_BYTES = 16 * 1024 * 1024
 
 
-def pieces(session: Session, baseline_id: int, columns: int) -> Iterator[Rows32]:
-    """All rows in order, each piece float32 (m, columns)."""
+def pieces(
+    session: Session, baseline_id: int, rows: int, columns: int, *, first: int = 0
+) -> Iterator[Rows32]:
+    """The rows from `first` to before `rows` in order, each piece float32 (m, columns)."""
     most = max(1, PIECE_BYTES // (4 * max(1, columns)))
     found = session.scalars(
         select(BaselinePoint.features)
         .where(BaselinePoint.baseline_id == baseline_id)
+        .where(BaselinePoint.row >= first, BaselinePoint.row < rows)
         .order_by(BaselinePoint.row)
         .execution_options(yield_per=most)
     )
@@ -30,10 +37,10 @@ def pieces(session: Session, baseline_id: int, columns: int) -> Iterator[Rows32]
 
 
 def whole(session: Session, baseline_id: int, rows: int, columns: int) -> Rows32:
-    """All rows at once, float32 (n, columns): what a fit needs. Fewer if some are gone."""
+    """The first `rows` rows at once, float32 (n, columns). Fewer if some are gone."""
     values = np.empty((rows, columns), dtype=np.float32)
     at = 0
-    for piece in pieces(session, baseline_id, columns):
+    for piece in pieces(session, baseline_id, rows, columns):
         values[at : at + len(piece)] = piece
         at += len(piece)
     return values[:at]

@@ -191,12 +191,12 @@ def fitted_map(session: Session, baseline: Baseline) -> maps.Map:
     return load_map(session, sha256)
 
 
-def metadata(session: Session, baseline_id: int) -> list[dict[str, Any]]:
-    """The metadata of every baseline row, in order."""
+def metadata(session: Session, baseline_id: int, rows: int) -> list[dict[str, Any]]:
+    """The metadata of the first `rows` baseline rows, in order."""
     return list(
         session.scalars(
             select(BaselinePoint.metadata_)
-            .where(BaselinePoint.baseline_id == baseline_id)
+            .where(BaselinePoint.baseline_id == baseline_id, BaselinePoint.row < rows)
             .order_by(BaselinePoint.row)
         )
     )
@@ -211,10 +211,11 @@ def on_map(session: Session, who: Identity, baseline_id: int) -> dict[str, Any]:
         "dinsight_id": baseline.id,
         "dinsight_x": np.ascontiguousarray(places[:, 0]),
         "dinsight_y": np.ascontiguousarray(places[:, 1]),
-        "point_metadata": metadata(session, baseline.id) if fitted else [],
+        "point_metadata": metadata(session, baseline.id, len(places)) if fitted else [],
         "status": baseline.status,
         "name": baseline.name,
         "map": baseline.layout,
+        "version": baseline.version,
         "refit": baseline.refit,
         "features": baseline.feature_count,
         "feature_names": feature_names(session, baseline.id),
@@ -248,6 +249,7 @@ def describe(baseline: Baseline) -> dict[str, Any]:
         "rows": baseline.rows,
         "features": baseline.feature_count,
         "map": baseline.layout,
+        "version": baseline.version,
         "refit": baseline.refit,
         "created_at": baseline.created_at,
     }

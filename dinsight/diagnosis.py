@@ -180,18 +180,28 @@ def _spectrum(case: _Case) -> Json:
 def _nearest(session: Session, baseline_id: int, case: _Case, values: bool) -> Json | None:
     """The nearest baseline row in scaled units: of a few candidates, by their readings."""
     numbers = [int(row) for row in case.map.nearest(case.row, CANDIDATES)]
-    rows = baseline_rows.some(session, baseline_id, numbers)
+    found = baseline_rows.some(session, baseline_id, numbers)
+    rows = [each for each in found if _is_of(case.map, each[0], each[1])]
     if not rows:
-        return None  # deleted meanwhile
+        return None  # deleted meanwhile, with the baseline or with the version that added them
     away = case.map.scaling.apply(np.stack([case.row, *(row for _, row, _ in rows)]))
     scaled = np.concatenate(away, axis=1)
     distances = np.linalg.norm(scaled[1:] - scaled[0], axis=1)
     row, readings, metadata = rows[int(np.argmin(distances))]
-    found: dict[str, Any] = {
+    told: dict[str, Any] = {
         "row": row,
         "distance": float(distances.min()),
         "dinsight_x": float(case.map.coordinates[row, 0]),
         "dinsight_y": float(case.map.coordinates[row, 1]),
         "metadata": metadata,
     }
-    return found | {"values": readings} if values else found
+    return told | {"values": readings} if values else told
+
+
+def _is_of(fitted: Map, row: int, readings: NDArray[np.float32]) -> bool:
+    """Whether a stored row is the one that the map was fitted on.
+
+    An archived point's map may be of a version that was discarded, whose rows' numbers another
+    version has now.
+    """
+    return bool(fitted.identity.find(readings[np.newaxis])[0] == fitted.identity.of_row[row])

@@ -121,6 +121,14 @@ class AreaNotFound(NotFound):
     """This baseline has no such area."""
 
 
+class CandidateNotFound(NotFound):
+    """These rows are not in the queue."""
+
+
+class VersionNotFound(NotFound):
+    """This baseline has no such version."""
+
+
 class KeyNotFound(NotFound):
     """There is no such API key."""
 
@@ -151,6 +159,26 @@ class MapUnchanged(DinsightError):
 
 class RefitUnderWay(DinsightError):
     """This baseline is being refitted as another map: wait until that is done."""
+
+
+class AlreadyProposed(DinsightError):
+    """These rows are in the queue, or part of a version, already."""
+
+
+class QueueFull(DinsightError):
+    """Too many rows wait for review: accept or refuse some first."""
+
+
+class VersionUnderReview(DinsightError):
+    """A later version waits for review: adopt it or discard it first."""
+
+
+class VersionNotReady(DinsightError):
+    """This version is still being fitted."""
+
+
+class VersionInUse(DinsightError):
+    """This version is in force, or a later one holds its rows."""
 
 
 class MapBeingRefitted(DinsightError):

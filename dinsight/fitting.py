@@ -6,7 +6,7 @@ import io
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,17 @@ from sqlalchemy.orm import Session, undefer
 from dinsight import copying, maps, readings, report_card
 from dinsight.database import Sessions
 from dinsight.errors import DinsightError
-from dinsight.models import Baseline, BaselinePoint, Epoch, FittedMap, Job, Json, Stream, Upload
+from dinsight.models import (
+    Baseline,
+    BaselinePoint,
+    BaselineVersion,
+    Epoch,
+    FittedMap,
+    Job,
+    Json,
+    Stream,
+    Upload,
+)
 
 DEFAULT_STREAM = "default"
 ROWS_A_COPY = 500
@@ -183,11 +193,40 @@ def _reporter(sessions: Sessions, baseline_id: int) -> Progress:
 
 
 def store(session: Session, baseline_id: int, rows: Rows, made: Made) -> None:
-    """Store the rows, the map and the default stream of a baseline; its status is left."""
+    """Store the rows and the map, as version 1, and the default stream; the status is left."""
     session.execute(delete(BaselinePoint).where(BaselinePoint.baseline_id == baseline_id))
+    store_rows(session, baseline_id, 0, rows.values, rows.metadata)
+    map_id = store_map(session, baseline_id, made)
+    baseline = session.get_one(Baseline, baseline_id)
+    baseline.map_id = map_id
+    baseline.rows = len(rows.values)
+    baseline.feature_count = len(rows.features)
+    baseline.feature_names = list(rows.features)
+    first = BaselineVersion(
+        baseline_id=baseline_id,
+        version=1,
+        rows=len(rows.values),
+        map_id=map_id,
+        made_by=baseline.owner_id,
+    )
+    session.add(first)
+    stream = Stream(baseline_id=baseline_id, name=DEFAULT_STREAM, map_id=map_id)
+    session.add(stream)
+    session.flush()
+    session.add(Epoch(stream_id=stream.id, epoch=1, map_id=map_id))
+
+
+def store_rows(
+    session: Session,
+    baseline_id: int,
+    first: int,
+    values: np.ndarray,
+    metadata: Sequence[dict[str, Any]],
+) -> None:
+    """Store rows (n, d) of a baseline, the numbers from `first` on; by COPY."""
     number = copying.integer(baseline_id)
-    for start in range(0, len(rows.values), ROWS_A_COPY):
-        part = rows.values[start : start + ROWS_A_COPY]
+    for start in range(0, len(values), ROWS_A_COPY):
+        part = values[start : start + ROWS_A_COPY]
         copying.copy_rows(
             session,
             "baseline_points",
@@ -195,23 +234,13 @@ def store(session: Session, baseline_id: int, rows: Rows, made: Made) -> None:
             (
                 (
                     number,
-                    copying.integer(start + i),
-                    copying.jsonb(rows.metadata[start + i]),
+                    copying.integer(first + start + i),
+                    copying.jsonb(metadata[start + i]),
                     copying.floats(row),
                 )
                 for i, row in enumerate(part)
             ),
         )
-    map_id = store_map(session, baseline_id, made)
-    baseline = session.get_one(Baseline, baseline_id)
-    baseline.map_id = map_id
-    baseline.rows = len(rows.values)
-    baseline.feature_count = len(rows.features)
-    baseline.feature_names = list(rows.features)
-    stream = Stream(baseline_id=baseline_id, name=DEFAULT_STREAM, map_id=map_id)
-    session.add(stream)
-    session.flush()
-    session.add(Epoch(stream_id=stream.id, epoch=1, map_id=map_id))
 
 
 def store_map(session: Session, baseline_id: int, made: Made) -> int:

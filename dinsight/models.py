@@ -147,6 +147,7 @@ class Baseline(Base):
     refit: Mapped[Json | None]  # the last refit, present or past; see `dinsight.refitting`
     areas_revision: Mapped[str] = mapped_column(server_default="")  # see `dinsight.areas`
     rules_revision: Mapped[str] = mapped_column(server_default="")  # likewise, of its alert rules
+    version: Mapped[int] = mapped_column(server_default="1")  # in force; see `BaselineVersion`
     created_at: Mapped[Moment] = mapped_column(server_default=NOW)
 
 
@@ -574,7 +575,8 @@ class BaselineVersion(Base):
     """A version of a baseline: its first `rows` rows, and the map that was fitted on them.
 
     A new version only adds rows, so that each version's rows are the beginning of the next one's.
-    The baseline's own `map_id` says which version's map is in force.
+    The baseline's own `version`, `rows` and `map_id` are those of the version in force. While a
+    version is being fitted it has no map, and its rows are where they came from.
     """
 
     __tablename__ = "baseline_versions"

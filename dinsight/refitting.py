@@ -10,7 +10,7 @@ import datetime as dt
 import logging
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Update, delete, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session, undefer
 
@@ -19,10 +19,22 @@ from dinsight.accounts import Identity, audit
 from dinsight.database import Sessions
 from dinsight.errors import BaselineNotFound, DinsightError, MapUnchanged, RefitUnderWay
 from dinsight.fitting import LeaseLost, Made
-from dinsight.models import Baseline, Epoch, FittedMap, Job, Json, Point, Stream
+from dinsight.models import (
+    Baseline,
+    BaselineVersion,
+    Epoch,
+    FittedMap,
+    Job,
+    Json,
+    Point,
+    Stream,
+)
 
 KIND = "refit"
+VERSION_UNDER_WAY = "A new version of this baseline is being fitted: wait until that is done."
 OUTDATED = "The map was made by an earlier version of D'insight"
+
+UNSEEN = {"synchronize_session": False}
 
 log = logging.getLogger(__name__)
 
@@ -37,16 +49,18 @@ def ask(session: Session, who: Identity, baseline_id: int, layout: str) -> Json:
     baselines.check_layout(layout)
     baseline = baselines.get(session, who, baseline_id)
     baselines.require_fitted(baseline)
-    running = _under_way(baseline)
+    running = under_way(baseline)
+    if running is not None and "version" in running:
+        raise RefitUnderWay(VERSION_UNDER_WAY)
     if running is None and layout == baseline.layout and _format(session, baseline) == maps.FORMAT:
         raise MapUnchanged(f"This baseline is drawn as {layout} already.")
     kept = select(Baseline.id).where(Baseline.id == baseline_id)
     if session.scalar(kept.with_for_update(read=True, key_share=True)) is None:
         raise BaselineNotFound()  # deleted meanwhile
-    if not _queue(session, baseline_id, layout, ""):
+    if not queue(session, baseline_id, layout, ""):
         session.refresh(baseline)
-        running = _under_way(baseline)
-        if running is None or running["map"] != layout:
+        running = under_way(baseline)
+        if running is None or running["map"] != layout or "version" in running:
             raise RefitUnderWay()
         return running
     audit(session, "baseline.refit", user_id=who.id, subject=str(baseline_id), map=layout)
@@ -63,7 +77,7 @@ def queue_outdated(session: Session) -> int:
         .order_by(Baseline.id)
         .with_for_update(of=Baseline, read=True, key_share=True)
     ).all()
-    return sum(_queue(session, row.id, row.layout, OUTDATED) for row in found)
+    return sum(queue(session, row.id, row.layout, OUTDATED) for row in found)
 
 
 def state(baseline: Baseline) -> Json | None:
@@ -95,15 +109,14 @@ def refit(sessions: Sessions, job_id: int, lease: str) -> None:
 
 def fail(session: Session, job_id: int, baseline_id: int, reason: str) -> None:
     """Store that the refit failed, and why; the map that there is stays in force."""
-    _tell(session, baseline_id, status="failed", status_message="Failed", error_message=reason)
+    tell(session, baseline_id, status="failed", status_message="Failed", error_message=reason)
     session.execute(delete(Job).where(Job.id == job_id))
 
 
 def _refit(sessions: Sessions, baseline: Baseline, layout: str, job_id: int, lease: str) -> None:
     def report(percent: int, message: str) -> None:
         with sessions.begin() as session:
-            told = {"status": "processing", "progress": percent, "status_message": message}
-            _tell(session, baseline.id, **told)
+            tell_progress(session, job_id, baseline.id, percent, message)
 
     features = tuple(baseline.feature_names)
     report(1, "Reading the rows")
@@ -117,7 +130,7 @@ def _refit(sessions: Sessions, baseline: Baseline, layout: str, job_id: int, lea
     with sessions.begin() as session:
         fitting.hold(session, job_id, lease)
         adopt(session, baseline.id, made, dt.datetime.now(dt.UTC))
-        _tell(session, baseline.id, status="completed", progress=100, status_message="Ready")
+        tell(session, baseline.id, status="completed", progress=100, status_message="Ready")
         session.execute(delete(Job).where(Job.id == job_id))
 
 
@@ -132,17 +145,30 @@ def adopt(session: Session, baseline_id: int, made: Made, now: dt.datetime) -> N
     if baseline is None:
         raise LeaseLost()  # deleted meanwhile
     map_id = fitting.store_map(session, baseline_id, made)
-    baseline.map_id, baseline.layout = map_id, made.fitted.layout
+    session.execute(
+        update(BaselineVersion)
+        .where(BaselineVersion.baseline_id == baseline_id)
+        .where(BaselineVersion.version == baseline.version)
+        .values(map_id=map_id)
+    )
+    put_in_force(session, baseline, map_id, made.fitted, now)
+
+
+def put_in_force(
+    session: Session, baseline: Baseline, map_id: int, fitted: maps.Map, now: dt.datetime
+) -> None:
+    """Place what comes from now on, on this stored map; the baseline is held as in `adopt`."""
+    baseline.map_id, baseline.layout = map_id, fitted.layout
     session.flush()
-    mine = select(Stream).where(Stream.baseline_id == baseline_id).order_by(Stream.id)
+    mine = select(Stream).where(Stream.baseline_id == baseline.id).order_by(Stream.id)
     for stream in session.scalars(mine.with_for_update()).all():
-        streams.carry_over(session, stream, map_id, made.fitted, now=now)
+        streams.carry_over(session, stream, map_id, fitted, now=now)
     session.flush()
-    forget_maps(session, baseline_id, map_id)
+    forget_maps(session, baseline.id, map_id)
 
 
 def forget_maps(session: Session, baseline_id: int, current: int) -> None:
-    """Delete the maps of a baseline that nothing needs: not current, and no epoch has points on.
+    """Delete the maps of a baseline that nothing needs: no version, and no epoch that has points.
 
     For a transaction that holds the baseline and its streams, as in `adopt`: without the locks an
     epoch that begins meanwhile would go with its map.
@@ -152,17 +178,27 @@ def forget_maps(session: Session, baseline_id: int, current: int) -> None:
     empty = update(Epoch).where(Epoch.stream_id.in_(mine), ~points.exists())
     session.execute(empty.values(map_id=current), execution_options={"synchronize_session": False})
     needed = select(Epoch.map_id).where(Epoch.stream_id.in_(mine))
+    named = select(BaselineVersion.map_id).where(
+        BaselineVersion.baseline_id == baseline_id, BaselineVersion.map_id.is_not(None)
+    )
     session.execute(
         delete(FittedMap)
         .where(FittedMap.baseline_id == baseline_id, FittedMap.id != current)
-        .where(FittedMap.id.not_in(needed)),
+        .where(FittedMap.id.not_in(needed), FittedMap.id.not_in(named)),
         execution_options={"synchronize_session": False},
     )
 
 
-def _queue(session: Session, baseline_id: int, layout: str, reason: str) -> bool:
-    """Queue a refit unless the baseline is being fitted: one at a time, by a unique index."""
-    job = upsert(Job).values(kind=KIND, baseline_id=baseline_id, arguments={"layout": layout})
+def queue(
+    session: Session, baseline_id: int, layout: str, reason: str = "", *, version: int | None = None
+) -> bool:
+    """Queue a refit unless the baseline is being fitted: one at a time, by a unique index.
+
+    With `version` it is the fit of that version (`dinsight.version_fit`).
+    """
+    of: Json = {} if version is None else {"version": version}
+    arguments: Json = {"layout": layout, **of}
+    job = upsert(Job).values(kind=KIND, baseline_id=baseline_id, arguments=arguments)
     queued = session.scalar(job.on_conflict_do_nothing().returning(Job.id)) is not None
     if queued:
         waiting: Json = {
@@ -172,22 +208,32 @@ def _queue(session: Session, baseline_id: int, layout: str, reason: str) -> bool
             "status_message": "Waiting to be fitted",
             "error_message": None,
             "reason": reason or None,
+            **of,
         }
         session.execute(update(Baseline).where(Baseline.id == baseline_id).values(refit=waiting))
     return queued
 
 
-def _tell(session: Session, baseline_id: int, **change: Any) -> None:
+def tell(session: Session, baseline_id: int, **change: Any) -> None:
     """Change what `state` says."""
-    session.execute(
-        update(Baseline)
-        .where(Baseline.id == baseline_id)
-        .values(refit=Baseline.refit.concat(change)),
-        execution_options={"synchronize_session": False},
-    )
+    session.execute(_telling(baseline_id, change), execution_options=UNSEEN)
 
 
-def _under_way(baseline: Baseline) -> Json | None:
+def tell_progress(
+    session: Session, job_id: int, baseline_id: int, percent: int, message: str
+) -> None:
+    """Say how far a job is, as long as it is there: another may have begun since."""
+    told = {"status": "processing", "progress": percent, "status_message": message}
+    there = select(Job.id).where(Job.id == job_id).exists()
+    session.execute(_telling(baseline_id, told).where(there), execution_options=UNSEEN)
+
+
+def _telling(baseline_id: int, change: Json) -> Update:
+    told = Baseline.refit.concat(change)
+    return update(Baseline).where(Baseline.id == baseline_id).values(refit=told)
+
+
+def under_way(baseline: Baseline) -> Json | None:
     refit = baseline.refit
     return refit if refit and refit["status"] in {"waiting", "processing"} else None
 

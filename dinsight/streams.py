@@ -69,13 +69,14 @@ class Found:
     sha256: str
     map_format: int
     areas_revision: str
+    version: int
 
 
-OF_STREAM = [field.name for field in fields(Found)][2:-3]
+OF_STREAM = [field.name for field in fields(Found)][2:-4]
 # Made once: to put such a query together takes longer than PostgreSQL takes to answer it.
 FIND = (
     select(Baseline.id, Baseline.rows, *(getattr(Stream, name) for name in OF_STREAM))
-    .add_columns(FittedMap.sha256, FittedMap.format, Baseline.areas_revision)
+    .add_columns(FittedMap.sha256, FittedMap.format, Baseline.areas_revision, Baseline.version)
     .select_from(Baseline)
     .outerjoin(Stream, (Stream.baseline_id == Baseline.id) & (Stream.name == bindparam("name")))
     .outerjoin(FittedMap, FittedMap.id == Stream.map_id)

@@ -10,18 +10,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask.testing import FlaskClient
-from sqlalchemy import Table, text
+from sqlalchemy import Table, select, text
 from sqlalchemy.engine import Engine
+from sqlalchemy.orm import Session
 
 from api import display_door
-from dinsight import accounts, areas, displays, monitor_files
+from dinsight import accounts, areas, candidates, displays, fitting, monitor_files
 from dinsight.accounts import Identity
 from dinsight.baselines import File
 from dinsight.ingest import Incoming, ingest
-from dinsight.models import Base, Baseline
+from dinsight.models import Base, Baseline, BaselineVersion, FittedMap
 from dinsight.services import Services
 from tests.conftest import make_user
-from tests.factories import csv, healthy
+from tests.factories import BASELINE, csv, healthy
 from tests.test_api_auth import bearer, login
 from tests.test_callbacks import Browser
 
@@ -35,6 +36,7 @@ MISSING = 910_009  # no object has this number
 STARTS = {  # told apart in answers
     **{"baselines": 710_001, "users": 720_001, "api_keys": 730_001},
     **{"displays": 740_001, "monitor_files": 750_001, "areas": 760_001},
+    **{"candidates": 770_001},
 }
 
 Json = dict[str, Any]
@@ -56,6 +58,7 @@ class Ids:
     display: int
     file: int = MISSING
     area: int = MISSING
+    candidate: int = MISSING
 
     def of(self, argument: str) -> list[int]:
         """The objects that an argument of a route can name; KeyError for one that is not known."""
@@ -66,6 +69,7 @@ class Ids:
             "display_id": [self.display],
             "file_id": [self.file],
             "area_id": [self.area],
+            "candidate_id": [self.candidate],
         }[argument]
 
 
@@ -156,9 +160,33 @@ def make_world(services: Services, client: FlaskClient, make_baseline: Callable[
             ingest(session, ada, fitted, incoming, limits=services.limits, now=services.now())
         file = File("note of Ada.csv", io.BytesIO(csv(healthy(POINTS))))
         kept = monitor_files.keep(session, ada, fitted, file, services.monitor_files)
-        hers = dataclasses.replace(hers, file=kept.id)
+        wanted = candidates.Wanted("default", 1, 1, 3)
+        (row,) = candidates.propose(
+            session, ada, fitted, wanted, note="note of Ada", now=services.now()
+        )
+        make_version(session, fitted)
+        hers = dataclasses.replace(hers, file=kept.id, candidate=row.id)
     eves = make_baseline(eve, "Pump of Eve")
     return World(services, client, ada, eve, boss, hers, eves, token)
+
+
+def make_version(session: Session, baseline_id: int) -> None:
+    """Version 2 of a baseline, for review, with a row more and the map of the first."""
+    first = session.scalars(select(FittedMap).where(FittedMap.baseline_id == baseline_id)).one()
+    copied = {"baseline_id": baseline_id, "payload": first.payload, "report": first.report}
+    names = ("layout", "sha256", "format", "fit_seconds")
+    other = FittedMap(**copied, **{name: getattr(first, name) for name in names})
+    session.add(other)
+    session.flush()
+    fitting.store_rows(session, baseline_id, len(BASELINE), BASELINE[:1], [{"note": "of Ada"}])
+    row = BaselineVersion(
+        baseline_id=baseline_id,
+        version=2,
+        rows=len(BASELINE) + 1,
+        map_id=other.id,
+        note="note of Ada",
+    )
+    session.add(row)
 
 
 def batch() -> Json:

@@ -267,7 +267,13 @@ def test_a_baseline_is_described_alike_everywhere(api: Api, baseline_id: int) ->
     assert MOMENT.fullmatch(renamed["created_at"])
     assert renamed == {
         **{"id": baseline_id, "name": "Pump 8", "status": "completed", "rows": 120},
-        **{"features": 12, "map": "distance", "refit": None, "created_at": renamed["created_at"]},
+        **{
+            "features": 12,
+            "map": "distance",
+            "version": 1,
+            "refit": None,
+            "created_at": renamed["created_at"],
+        },
     }
     listed = success(api("GET", "/dinsight"))
     assert listed == {"ids": [baseline_id], "baselines": [renamed]}

@@ -16,6 +16,7 @@ from dinsight.services import Services
 from tests.conftest import make_user
 from tests.factories import BASELINE, PASSWORD, csv, failing, healthy
 from tests.openapi_kit import METHODS, OUTSIDE, Document, as_documented, template
+from tests.postgres_kit import eventually
 from tests.test_api_main_job import Api
 
 WITHOUT_BODY = {"/api/v1/auth/logout", "/api/v1/users/{user_id}/link"}
@@ -194,9 +195,41 @@ def monitor(api: Checked, number: int, other: int) -> None:
     assert api("POST", f"{stream}/control", json={"action": "explode"}).status_code == 400
     api("GET", f"{stream}/status")
     replay(api, number)
+    review(api, number)
     compared = {"baseline_dataset_id": number, "comparison_dataset_id": other}
     api("POST", "/anomaly/detect", json=compared)
     assert api("POST", "/anomaly/detect", json={}).status_code == 422
+
+
+def review(api: Checked, number: int) -> None:
+    """New normal rows: proposed, refused, made a version that is compared, adopted, discarded."""
+    path = f"/dinsight/{number}"
+    rows = {"epoch": 1, "first": 1, "last": 3, "note": "the new bearing"}
+    (first,) = api("POST", f"{path}/candidates", json=rows).json["data"]["candidates"]
+    assert api("POST", f"{path}/candidates", json=rows).status_code == 409
+    assert api("POST", f"{path}/candidates", json={**rows, "last": "x"}).status_code == 400
+    assert api("POST", f"{path}/candidates", json={"epoch": 1}).status_code == 422
+    api("DELETE", f"{path}/candidates/{first['id']}")
+    assert api("DELETE", f"{path}/candidates/{first['id']}").status_code == 404
+    assert api("POST", f"{path}/versions", json={"candidates": [first["id"]]}).status_code == 404
+    api("POST", f"{path}/candidates", json=rows)
+    for state in ("", "?state=refused", "?state=taken"):
+        api("GET", f"{path}/candidates{state}")
+    assert api("GET", f"{path}/candidates?state=lost").status_code == 400
+    api("POST", f"{path}/versions", json={"note": "second"})
+    api("GET", f"{path}/versions")
+    assert eventually(
+        lambda: api("GET", f"{path}/versions").json["data"]["versions"][0]["state"] == "review"
+    )
+    api("GET", f"{path}/versions/compare")
+    api("GET", f"{path}/versions/compare?a=2&b=1&stream=default&days=30")
+    assert api("GET", f"{path}/versions/compare?a=2&b=2").status_code == 400
+    assert api("GET", f"{path}/versions/compare?a=1&b=9").status_code == 404
+    api("POST", f"{path}/versions/2/adopt")
+    assert api("DELETE", f"{path}/versions/2").status_code == 409
+    api("POST", f"{path}/versions/1/adopt")
+    api("DELETE", f"{path}/versions/2")
+    api.post(number, csv(healthy(3)))
 
 
 def replay(api: Checked, number: int) -> None:

@@ -58,6 +58,7 @@ API = "/api/v1"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 AREA_ID = "<int:area_id>"
 BASELINE_ID, KEY_ID, USER_ID = "<int:baseline_id>", "<int:key_id>", "<int:user_id>"
+OF_VERSIONS = f"/dinsight/{BASELINE_ID}"
 DISPLAYS = f"/dinsight/{BASELINE_ID}/displays"
 
 
@@ -94,6 +95,14 @@ ROUTES: dict[str, Callable[[], Json]] = {
     f"POST /dinsight/{BASELINE_ID}/areas": body(**AREA),
     f"PUT /dinsight/{BASELINE_ID}/areas/{AREA_ID}": body(name="Taken over"),
     f"DELETE /dinsight/{BASELINE_ID}/areas/{AREA_ID}": nothing,
+    f"GET {OF_VERSIONS}/candidates": nothing,
+    f"POST {OF_VERSIONS}/candidates": body(stream=NIGHT, epoch=1, first=11, last=12),
+    f"DELETE {OF_VERSIONS}/candidates/<int:candidate_id>": nothing,
+    f"GET {OF_VERSIONS}/versions": nothing,
+    f"POST {OF_VERSIONS}/versions": body(note="Taken over"),
+    f"GET {OF_VERSIONS}/versions/compare": nothing,
+    f"POST {OF_VERSIONS}/versions/<int:version>/adopt": nothing,
+    f"DELETE {OF_VERSIONS}/versions/<int:version>": nothing,
     f"POST /monitor/{BASELINE_ID}": batch,
     f"GET /monitor/{BASELINE_ID}": nothing,
     f"GET /monitor/{BASELINE_ID}/coordinates": nothing,
@@ -139,6 +148,7 @@ BODY_IDS = {
     "map_id",  # of POST /dinsight/…/areas: any but the baseline's present map is refused
 }
 ROLES_IN_BODIES = {f"PATCH /users/{USER_ID}", "POST /users"}  # for administrators alone
+OF_A_BASELINE = {"seq", "version"}  # arguments that count from 1 in each
 BASELINES = "/dashboard/baselines"
 PAGES = ("/", "/dashboard/streaming", "/dashboard/machines", BASELINES, "/account", "/admin")
 
@@ -191,7 +201,7 @@ class Call:
 def calls(hers: Ids) -> Iterator[Call]:
     """Every method on every route that names an object, for every object that it can name."""
     for rule in sorted({route.split(" ", 1)[1] for route in ROUTES}):
-        for name in set(arguments(rule)) - {"seq"}:
+        for name in set(arguments(rule)) - OF_A_BASELINE:
             streams = (None, NIGHT) if name == "baseline_id" else (None,)
             for method, number, stream in itertools.product(METHODS, hers.of(name), streams):
                 yield Call(method, rule, name, number, stream, hers)
@@ -199,7 +209,8 @@ def calls(hers: Ids) -> Iterator[Call]:
 
 def numbers_for(rule: str, ids: Ids) -> dict[str, int]:
     """Somebody's objects for every argument of a rule."""
-    return {name: 1 if name == "seq" else ids.of(name)[0] for name in arguments(rule)}
+    own = {"seq": 1, "version": 1 if rule.endswith("/adopt") else 2}
+    return {name: own[name] if name in own else ids.of(name)[0] for name in arguments(rule)}
 
 
 # ---- the routes ----
@@ -313,7 +324,8 @@ def test_an_administrator_reaches_everything(world: World) -> None:
         if f"{call.method} {call.rule}" not in statuses:
             statuses[f"{call.method} {call.rule}"] = call(boss, call.number).status_code
     refused = {route: status for route, status in statuses.items() if status not in {200, 201, 202}}
-    assert refused == {}
+    # Until version 2, which is under review, is decided there is no other.
+    assert refused == {f"POST {OF_VERSIONS}/versions": 409}
     assert len(statuses) == sum(bool(arguments(route)) for route in ROUTES)
     with world.services.sessions() as session:
         assert session.get(Baseline, world.hers.baseline) is None

@@ -364,6 +364,13 @@ def upgrade() -> None:
         "baselines", sa.Column("rules_revision", sa.Text(), server_default="", nullable=False)
     )
     op.add_column(
+        "baselines", sa.Column("version", sa.Integer(), server_default="1", nullable=False)
+    )
+    op.execute(
+        "INSERT INTO baseline_versions (baseline_id, version, rows, map_id, made_by, created_at) "
+        "SELECT id, 1, rows, map_id, owner_id, created_at FROM baselines WHERE map_id IS NOT NULL"
+    )
+    op.add_column(
         "streams",
         sa.Column("alert_state", JSONB(), server_default="{}", nullable=False),
     )
@@ -371,6 +378,12 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_column("streams", "alert_state")
+    # Only the rows of the version in force are the baseline's to a program that knows no versions.
+    op.execute(
+        "DELETE FROM baseline_points p USING baselines b "
+        "WHERE p.baseline_id = b.id AND p.row >= b.rows AND b.map_id IS NOT NULL"
+    )
+    op.drop_column("baselines", "version")
     op.drop_column("baselines", "rules_revision")
     for table in (
         *("notices", "candidates", "alert_events", "back_tests", "alerts"),
