@@ -123,9 +123,7 @@ def list_versions(baseline_id: int) -> Response:
 
 
 @blueprint.route("/versions", methods=["POST"])
-@document(
-    envelope(MADE), *(404, 409, 410), status=202, example=examples.success(MADE_EXAMPLE, code=202)
-)
+@document(envelope(MADE), *(404, 409, 410), status=202, example=examples.success(MADE_EXAMPLE))
 @signed_in
 @blueprint.arguments(NewVersion, example=MAKE)
 def make_version(body: dict[str, Any], baseline_id: int) -> Response:

@@ -86,6 +86,7 @@
     "/dashboard/machines": "Machines",
     "/dashboard/streaming": "Streaming",
     "/dashboard/baselines": "Baselines",
+    "/dashboard/versions": "Baseline versions",
   };
   const bare = (path) => path.replace(/\/$/, "");
 

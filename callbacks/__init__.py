@@ -17,6 +17,7 @@ from callbacks import (
     signin,
     streaming,
     trend,
+    versions,
     viewing,
 )
 from dinsight.services import Services
@@ -26,5 +27,5 @@ ON_STREAMING = (live, trend, point, detection, viewing, displays)  # the parts o
 
 
 def register(app: Dash, services: Services) -> None:
-    for module in (*PAGES, *ON_STREAMING, baselines):
+    for module in (*PAGES, *ON_STREAMING, baselines, versions):
         module.register(app, services)

@@ -7,7 +7,7 @@ everything else comes here.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dash import ClientsideFunction, Dash, Input, Output, State, ctx, no_update
@@ -16,7 +16,15 @@ from sqlalchemy.orm import Session
 from api.security import page_user
 from callbacks.live import MOST_ID
 from callbacks.streaming import wanted
-from dinsight import audit_log, baselines, overview, refitting, report_card
+from dinsight import (
+    audit_log,
+    baselines,
+    candidates,
+    overview,
+    refitting,
+    report_card,
+    versions,
+)
 from dinsight.accounts import Identity
 from dinsight.errors import BaselineNotFound, DinsightError, InvalidRequest
 from dinsight.models import Json
@@ -217,7 +225,17 @@ def _signature(shown: Any) -> str:
 
 
 def _rows(session: Session, who: Identity) -> list[Row]:
-    return [_row(each, who) for each in overview.all_of(session, who)]
+    found = overview.all_of(session, who)
+    ids = [each.baseline.id for each in found]
+    waiting, review = candidates.waiting(session, ids), versions.under_review(session, ids)
+    return [
+        replace(
+            _row(each, who),
+            waiting=waiting.get(each.baseline.id, 0),
+            review=review.get(each.baseline.id),
+        )
+        for each in found
+    ]
 
 
 def _row(found: Overview, who: Identity) -> Row:
@@ -237,6 +255,7 @@ def _row(found: Overview, who: Identity) -> Row:
         points=found.points,
         owner=found.owner if baseline.owner_id != who.id else "",
         refit=_refit(refitting.state(baseline)),
+        version=baseline.version,
     )
 
 
@@ -249,6 +268,7 @@ def _refit(state: Json | None) -> Refit | None:
         progress=int(state["progress"]),
         message=str(state["status_message"]),
         error=state["error_message"],
+        version=state.get("version"),
     )
 
 

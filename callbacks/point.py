@@ -10,7 +10,7 @@ from dash import ClientsideFunction, Dash, Input, Output
 
 from api.security import page_user
 from callbacks.live import Ask
-from dinsight import audit_log, diagnosis
+from dinsight import audit_log, candidates, diagnosis
 from dinsight.accounts import Identity
 from dinsight.errors import BaselineNotFound, DinsightError, InvalidRequest
 from dinsight.models import Json
@@ -77,10 +77,10 @@ def told(services: Services, who: Identity, ask: PointAsk) -> list[Any]:
 def explain(services: Services, who: Identity, ask: PointAsk) -> Json:
     if ask.stream.baseline_id is None:
         raise BaselineNotFound()
+    of = (ask.stream.baseline_id, ask.stream.stream)
     with services.sessions() as session:
-        return diagnosis.explain(
-            session, who, ask.stream.baseline_id, ask.stream.stream, ask.seq, epoch=ask.epoch
-        )
+        found = diagnosis.explain(session, who, *of, ask.seq, epoch=ask.epoch)
+        return found | {"episode": candidates.episode(session, who, *of, (ask.epoch, ask.seq))}
 
 
 def places(found: Json) -> Json:

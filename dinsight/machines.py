@@ -34,7 +34,7 @@ TOLD = (
 # Made once: to put such a query together takes longer than PostgreSQL takes to answer it.
 SEEN = (
     select(Baseline.id, Baseline.rows, *(getattr(Stream, name) for name in OF_STREAM))
-    .add_columns(FittedMap.sha256, FittedMap.format, Baseline.areas_revision)
+    .add_columns(FittedMap.sha256, FittedMap.format, Baseline.areas_revision, Baseline.version)
     .add_columns(Baseline.name.label("machine"), Baseline.status.label("fit"), User.email)
     .select_from(Baseline)
     .join(User, User.id == Baseline.owner_id)

@@ -19,10 +19,20 @@ from sqlalchemy.orm import Session
 
 from dinsight import baseline_rows, baselines, safeguards, sensitivity
 from dinsight.accounts import Identity
+from dinsight.candidates import QUEUED
 from dinsight.errors import InvalidRequest, VersionNotFound, VersionNotReady
 from dinsight.maps import Map
 from dinsight.mapstore import load_map, require_known
-from dinsight.models import Baseline, BaselineVersion, Epoch, FittedMap, Json, Point, Stream
+from dinsight.models import (
+    Baseline,
+    BaselineVersion,
+    Candidate,
+    Epoch,
+    FittedMap,
+    Json,
+    Point,
+    Stream,
+)
 
 MOST_DRAWN = 1_000  # rows of the baseline
 MOST_SCORED = 500  # rows that both maps score: of those added, and of the stream
@@ -249,17 +259,10 @@ def _recent(
         count = last - first + 1
         here = wanted[(wanted >= before) & (wanted < before + count)] - before + first
         before += count
-        found = session.execute(
-            select(Point.seq, Point.features)
-            .where(Point.stream_id == stream.id, Point.epoch == epoch)
-            .where(Point.seq.in_(here.tolist()))
-            .order_by(Point.seq)
-        )
-        for seq, content in found:
-            if content is not None:  # retention may be faster
-                epochs.append(epoch)
-                seqs.append(seq)
-                rows.append(np.frombuffer(content, "<f4"))
+        for seq, values in _readings(session, stream.id, epoch, here.tolist()):
+            epochs.append(epoch)
+            seqs.append(seq)
+            rows.append(values)
     return _Recent(epochs, seqs, _stacked(rows, width)), total
 
 
@@ -300,3 +303,50 @@ def _since(
 
 def _stacked(rows: Sequence[Rows], width: int = 0) -> Rows:
     return np.stack(rows) if rows else np.empty((0, width), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Queued:
+    """Where queued rows lie on the map in force: an even choice of each candidate's."""
+
+    map: Map
+    x: Rows
+    y: Rows
+    score: Rows
+    about: list[tuple[int, int]]  # of each row the candidate and its seq
+
+
+def queued(session: Session, who: Identity, baseline_id: int) -> Queued:
+    """Queued rows on the map in force; those of another epoch's map are placed anew.
+
+    Raises BaselineNotFound, BaselineNotReady, BaselineFailed, MapOutdated.
+    """
+    baseline = baselines.get(session, who, baseline_id)
+    fitted = baselines.fitted_map(session, baseline)
+    mine = select(Candidate).where(Candidate.baseline_id == baseline_id)
+    rows = session.scalars(mine.where(Candidate.state == QUEUED).order_by(Candidate.id)).all()
+    total = sum(row.last - row.first + 1 for row in rows)
+    wanted = even(0, total, affordable(baseline.feature_count)) if total else np.empty(0, int)
+    about, values, before = [], [], 0
+    for row in rows:
+        count = row.last - row.first + 1
+        here = wanted[(wanted >= before) & (wanted < before + count)] - before + row.first
+        before += count
+        for seq, content in _readings(session, row.stream_id, row.epoch, here.tolist()):
+            about.append((row.id, seq))
+            values.append(content)
+    placed = fitted.place(_stacked(values, baseline.feature_count))
+    return Queued(fitted, placed.x, placed.y, placed.score, about)
+
+
+def _readings(
+    session: Session, stream_id: int, epoch: int, seqs: Sequence[int]
+) -> list[tuple[int, Rows]]:
+    """Of these rows, those that still have their readings: seq and float32 (d,)."""
+    found = session.execute(
+        select(Point.seq, Point.features)
+        .where(Point.stream_id == stream_id, Point.epoch == epoch, Point.seq.in_(seqs))
+        .where(Point.features.is_not(None))
+        .order_by(Point.seq)
+    )
+    return [(seq, np.frombuffer(content or b"", "<f4")) for seq, content in found]

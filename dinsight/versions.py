@@ -9,9 +9,9 @@ can be adopted again: its map is kept.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from dinsight import baselines, candidates, readings, refitting, safeguards, version_fit
@@ -92,6 +92,18 @@ def state_of(row: BaselineVersion, in_force: int) -> str:
     if row.map_id is None:
         return "fitting"
     return "review" if row.version > in_force else "earlier"
+
+
+def under_review(session: Session, baseline_ids: Iterable[int]) -> dict[int, int]:
+    """The later version that waits to be decided, by baseline; those without are left out."""
+    found = session.execute(
+        select(BaselineVersion.baseline_id, func.max(BaselineVersion.version))
+        .join(Baseline, Baseline.id == BaselineVersion.baseline_id)
+        .where(BaselineVersion.baseline_id.in_(list(baseline_ids)))
+        .where(BaselineVersion.version > Baseline.version, BaselineVersion.map_id.is_not(None))
+        .group_by(BaselineVersion.baseline_id)
+    )
+    return {row[0]: row[1] for row in found}
 
 
 def foresee(session: Session, who: Identity, baseline_id: int) -> list[Json]:

@@ -20,6 +20,7 @@ from layouts.components import button, field, moment
 from layouts.streaming import map_word
 
 PATH, STREAMING = "/dashboard/baselines", "/dashboard/streaming"
+VERSIONS = "/dashboard/versions"
 MIB = 1024 * 1024
 
 
@@ -65,13 +66,14 @@ EXAMPLE = "time,f_0,f_1,f_2\n06:30:00,0.12,1.5,0.8\n06:30:02,0.13,1.4,0.7"
 
 @dataclass(frozen=True)
 class Refit:
-    """The last refit: as what, how far, or why it failed."""
+    """The last refit: as what, how far, or why it failed; `version` is a new one's number."""
 
     layout: str
     under_way: bool
     progress: int
     message: str
     error: str | None
+    version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,9 @@ class Row:
     points: int
     owner: str
     refit: Refit | None
+    version: int = 1
+    waiting: int = 0  # rows that are proposed as normal
+    review: int | None = None  # a version that waits to be adopted or discarded
 
     @property
     def busy(self) -> bool:
@@ -256,6 +261,8 @@ def _state(row: Row) -> html.Span:
     )
     if row.status == "completed" and row.busy:
         word, kind = "Ready, being refitted", "busy"
+        if row.refit and row.refit.version:
+            word = f"Ready, version {row.refit.version} being fitted"
     classes = f"baselines-state baselines-{kind}"
     return html.Span(word, id=part(row, "state"), className=classes)
 
@@ -266,6 +273,7 @@ def _facts(row: Row) -> list[Any]:
         facts.append(f"{row.rows:,} rows")
     facts += [counted(row.features, "feature"), f"map: {map_word(row.layout)}"]
     if row.status == "completed":
+        facts.append(f"version {row.version}")
         facts.append(holding(row.streams, row.points))
     facts.append(moment(row.created_at))
     if row.owner:
@@ -285,12 +293,30 @@ def _news(row: Row) -> list[Any]:
         ]
     if row.refit and row.refit.under_way:
         told = f"Refit as {map_word(row.refit.layout)}: {row.refit.message}"
+        if row.refit.version:
+            told = f"Version {row.refit.version}: {row.refit.message}"
         return _progress(row, f"The refit of {row.name}", row.refit.progress, told)
     if row.refit and row.refit.error:
         word = map_word(row.refit.layout)
         said = f"The refit as {word} failed, the map is as it was: {row.refit.error}"
-        return [html.P(said, className="message error", role="alert")]
-    return []
+        if row.refit.version:
+            said = (
+                f"Version {row.refit.version} could not be made, its rows are in the queue again: "
+                f"{row.refit.error}"
+            )
+        return [html.P(said, className="message error", role="alert"), *_review(row)]
+    return _review(row)
+
+
+def _review(row: Row) -> list[Any]:
+    """What waits for a decision, and leads to where it is made."""
+    words = []
+    if row.review:
+        words.append(f"Version {row.review} waits to be adopted or discarded")
+    if row.waiting:
+        words.append(f"{counted(row.waiting, 'row')} wait{'s' * (row.waiting == 1)} for review")
+    href = f"{VERSIONS}?baseline_id={row.id}"
+    return [html.P(dcc.Link(text, href=href)) for text in words]
 
 
 def _progress(row: Row, label: str, percent: int, message: str) -> list[Any]:
@@ -318,6 +344,7 @@ def _acts(row: Row) -> list[Any]:
         acts += [
             _link(row, "Open", "open", f"{STREAMING}{query}"),
             _link(row, "Report card", "card", f"{PATH}{query}"),
+            _link(row, "Versions", "versions", f"{VERSIONS}{query}"),
             _act(row, "Refit …", "refit", disabled=row.busy),
         ]
     acts.append(_act(row, "Rename", "rename"))

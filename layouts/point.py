@@ -6,9 +6,10 @@ import enum
 from collections.abc import Sequence
 from typing import Any
 
+import dash_bootstrap_components as dbc
 from dash import dcc, html
 
-from layouts.components import moment
+from layouts.components import field, moment
 from layouts.figures import nothing
 
 MOST_METADATA = 100  # rows of the table
@@ -27,6 +28,10 @@ class Ids(enum.StrEnum):
     REST = "point-rest"
     ASK = "point-ask"
     ANSWER = "point-answer"
+    FIRST = "point-first"
+    LAST = "point-last"
+    NOTE = "point-note"
+    PROPOSE = "point-propose"
 
 
 def section() -> html.Details:
@@ -97,12 +102,55 @@ def rest(found: dict[str, Any]) -> list[Any]:
         *_bands(found["bands"]),
         *_nearest(found["nearest"]),
         *_metadata("Metadata", found["metadata"]),
+        _proposal(found),
     ]
 
 
 def refused(sentence: str) -> list[Any]:
     """Why there is nothing to tell."""
     return [html.P(sentence, className="point-sentence", role="status")]
+
+
+def _proposal(found: dict[str, Any]) -> html.Details:
+    """Rows to propose as normal: those of the point's episode, until others are named."""
+    episode = found["episode"]
+    names = {"baseline": found["baseline_id"], "stream": found["stream"], "epoch": found["epoch"]}
+    more = {f"data-{name}": str(value) for name, value in names.items()}
+    return html.Details(
+        [
+            html.Summary("Propose as new normal …"),
+            html.P(
+                "Where the machine changed and is well: these rows wait for review, and nothing "
+                "changes until a new version of the baseline is adopted.",
+                className="hint",
+            ),
+            html.Div(
+                [
+                    field("From point", _number(Ids.FIRST, episode["first"]), for_=Ids.FIRST),
+                    field("to point", _number(Ids.LAST, episode["last"]), for_=Ids.LAST),
+                ],
+                className="point-span",
+            ),
+            field(
+                "Note",
+                dbc.Input(id=Ids.NOTE, type="text", maxlength=500, class_name="input"),
+                for_=Ids.NOTE,
+            ),
+            html.Button(
+                "Propose",
+                id=Ids.PROPOSE,
+                className="button small",
+                type="button",
+                **{"data-propose": ""},
+                **more,
+            ),
+        ],
+        className="point-proposal",
+    )
+
+
+def _number(id: str, value: int) -> dbc.Input:
+    return dbc.Input(id=id, type="number", min=1, step=1, value=value, class_name="input")
 
 
 def _go(text: str, where: str) -> html.Button:

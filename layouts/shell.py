@@ -8,6 +8,7 @@ from dash import dcc, html
 
 STREAMING, ACCOUNT, ADMIN = "/dashboard/streaming", "/account", "/admin"
 MACHINES, BASELINES = "/dashboard/machines", "/dashboard/baselines"
+VERSIONS = "/dashboard/versions"
 # Where the header leads; the word is also the page's title (`assets/shell.js`).
 PAGES = {"Machines": MACHINES, "Streaming": STREAMING, "Baselines": BASELINES}
 

@@ -217,6 +217,7 @@ def _owned(table: Table) -> str:
     """The condition under which a row is a user's; a table that has none must be given one."""
     baselines = "SELECT id FROM baselines WHERE owner_id = :user"
     files = f"SELECT id FROM monitor_files WHERE baseline_id IN ({baselines})"
+    alerts = f"SELECT id FROM alerts WHERE baseline_id IN ({baselines})"
     streams = f"SELECT id FROM streams WHERE baseline_id IN ({baselines})"
     for column, condition in (
         ("owner_id", "= :user"),
@@ -224,6 +225,7 @@ def _owned(table: Table) -> str:
         ("baseline_id", f"IN ({baselines})"),
         ("stream_id", f"IN ({streams})"),
         ("file_id", f"IN ({files})"),
+        ("alert_id", f"IN ({alerts})"),
     ):
         if column in table.columns:
             return f"{column} {condition}"

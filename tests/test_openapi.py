@@ -19,7 +19,10 @@ from tests.openapi_kit import METHODS, OUTSIDE, Document, as_documented, templat
 from tests.postgres_kit import eventually
 from tests.test_api_main_job import Api
 
-WITHOUT_BODY = {"/api/v1/auth/logout", "/api/v1/users/{user_id}/link"}
+WITHOUT_BODY = {
+    *("/api/v1/auth/logout", "/api/v1/users/{user_id}/link"),
+    "/api/v1/dinsight/{baseline_id}/versions/{version}/adopt",
+}
 OPEN = {"/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/auth/refresh"}
 
 

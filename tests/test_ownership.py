@@ -149,8 +149,11 @@ BODY_IDS = {
 }
 ROLES_IN_BODIES = {f"PATCH /users/{USER_ID}", "POST /users"}  # for administrators alone
 OF_A_BASELINE = {"seq", "version"}  # arguments that count from 1 in each
-BASELINES = "/dashboard/baselines"
-PAGES = ("/", "/dashboard/streaming", "/dashboard/machines", BASELINES, "/account", "/admin")
+BASELINES, VERSIONS = "/dashboard/baselines", "/dashboard/versions"
+PAGES = (
+    *("/", "/dashboard/streaming", "/dashboard/machines", BASELINES, VERSIONS),
+    *("/account", "/admin"),
+)
 
 
 def set_password(services: Services, who: Identity) -> None:
@@ -471,6 +474,19 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
         Press("baselines-ask.data", {"baselines-ask.data": {"at": 1}}),
         Press("baselines-deed.data", {"baselines-deed.data": wish("refit", ids.baseline)}),
         Press("baselines-deed.data", {"baselines-deed.data": wish("delete", ids.unfitted)}),
+    ],
+    "versions-head.children": lambda ids: [
+        Press(
+            "versions-ask.data",
+            {
+                "versions-ask.data": {"at": 1},
+                "url.search": f"?baseline_id={ids.baseline}",
+                "url.pathname": VERSIONS,
+            },
+        )
+    ],
+    "versions-a.options": lambda ids: [
+        Press("versions-seen.data", {"versions-seen.data": {"baseline_id": ids.baseline}})
     ],
 }
 # Those that a wall screen may call: they read what `page_user` may see.
