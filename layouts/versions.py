@@ -17,7 +17,7 @@ from layouts.baselines import PATH as BASELINES
 from layouts.baselines import STREAMING, counted
 from layouts.components import cell, confirmation, field, moment, table
 from layouts.figures import nothing
-from layouts.report_card import WORDS
+from layouts.report_card import WORDS, times
 from layouts.streaming import map_word
 
 Json = dict[str, Any]
@@ -83,9 +83,17 @@ def _comparison() -> html.Section:
             html.H2("Two versions on one map"),
             html.Div(
                 [
-                    field("Version", dbc.Select(id=Ids.A, options=[]), for_=Ids.A),
-                    field("against", dbc.Select(id=Ids.B, options=[]), for_=Ids.B),
-                    field("on the map of", dbc.Select(id=Ids.ON, options=[]), for_=Ids.ON),
+                    field(
+                        "Version", dbc.Select(id=Ids.A, options=[], class_name="input"), for_=Ids.A
+                    ),
+                    field(
+                        "against", dbc.Select(id=Ids.B, options=[], class_name="input"), for_=Ids.B
+                    ),
+                    field(
+                        "on the map of",
+                        dbc.Select(id=Ids.ON, options=[], class_name="input"),
+                        for_=Ids.ON,
+                    ),
                 ],
                 className="versions-pair",
             ),
@@ -100,7 +108,7 @@ def _comparison() -> html.Section:
 
 def _graph(id: str, label: str) -> html.Div:
     graph = dcc.Graph(id=id, figure=nothing(), config=figures.config(), responsive=True)
-    return html.Div(graph, className="versions-map", role="img", **{"aria-label": label})
+    return html.Div(graph, className="versions-map", role="group", **{"aria-label": label})
 
 
 def head(listed: Json) -> list[Any]:
@@ -431,20 +439,22 @@ def compared(found: Json) -> list[Any]:
     """Figures of two versions side by side, and what to be warned of."""
     a, b = found["a"], found["b"]
     titles = ("", f"Version {a['version']}", f"Version {b['version']}")
+    added, recent = found["added"], found["recent"]
+    facts: dict[str, list[Any]] = {
+        "Rows": [f"{side['rows']:,}" for side in (a, b)],
+        "Map": [map_word(side["map"]) for side in (a, b)],
+        f"{_of('added row', added)} would be": _judgements(added),
+        _recently(recent): _judgements(recent),
+        "False alarms of a healthy machine, one row a second": [_expected(a), _expected(b)],
+        "Rows that may not be healthy": [
+            f"{side['report']['contamination']['count']:,}" for side in (a, b)
+        ],
+        "What to know": [_known(a), _known(b)],
+    }
     rows = [
-        *_sides("Rows", *(f"{side['rows']:,}" for side in (a, b))),
-        *_sides("Map", *(map_word(side["map"]) for side in (a, b))),
-        *_sides(
-            f"{_of('added row', found['added'])} would be",
-            *(_levels(found["added"][f"levels_{side}"]) for side in "ab"),
-        ),
-        *_sides(_recently(found["recent"]),
-                *(_levels(found["recent"][f"levels_{side}"]) for side in "ab")),
-        *_sides("False alarms a day, at one row a second", *(_expected(side) for side in (a, b))),
-        *_sides("Rows that may not be healthy",
-                *(f"{side['report']['contamination']['count']:,}" for side in (a, b))),
-        *_sides("What to know", *(_codes(side) for side in (a, b))),
-    ]  # fmt: skip
+        html.Tr([html.Th(name, scope="row"), *map(cell, titles[1:], told)])
+        for name, told in facts.items()
+    ]
     return [findings(found["warnings"]), html.P(_sentence(found)), table(titles, rows)]
 
 
@@ -478,20 +488,21 @@ def _of(word: str, found: Json) -> str:
     return f"{found['scored']:,} of {counted(found['total'], word)}"
 
 
+def _judgements(found: Json) -> list[str]:
+    return [_levels(found[f"levels_{side}"]) for side in "ab"]
+
+
 def _levels(levels: Json) -> str:
     words = [f"{levels[name]:,} {name}" for name in ("alarm", "warning", "healthy") if levels[name]]
     return ", ".join(words) or "–"
 
 
-def _expected(side: Json) -> str:
+def _expected(side: Json) -> list[Any]:
     cost = side["report"]["false_alarms_per_day"]
-    return f"{cost['expected']:.2g} ({cost['low']:.2g} to {cost['high']:.2g})"
+    span = f"{times(cost['low'])} to {times(cost['high'])}"
+    return [times(cost["expected"]), html.Span(span, className="hint")]
 
 
-def _codes(side: Json) -> Any:
+def _known(side: Json) -> Any:
     messages = [each["message"] for each in side["report"]["findings"]]
     return html.Ul([html.Li(text) for text in messages]) if messages else "Nothing stands out"
-
-
-def _sides(name: str, a: Any, b: Any) -> list[html.Tr]:
-    return [html.Tr([html.Th(name, scope="row"), cell("Older", a), cell("Newer", b)])]
