@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+# Jobs run in a thread here: of what they import nothing may be half loaded while a page is drawn.
+import pandas as pd  # noqa: F401
 from selenium.webdriver.common.by import By
 
 from dinsight import baselines
