@@ -50,7 +50,7 @@ def test_a_stream_that_has_not_begun_has_a_whole_status(api: Api, baseline_id: i
         **{"baseline_id": baseline_id, "stream": "default", "status": "not_started"},
         **{"is_streaming": False, "is_active": False, "stale": False},
         **{"streamed_points": 0, "total_points": None, "progress_percentage": None},
-        **{"baseline_points": 120, "last_update": None, "latest_glow_count": 10},
+        **{"baseline_points": 120, "version": 1, "last_update": None, "latest_glow_count": 10},
         **{"batch_size": None, "delay_seconds": None, "rate": None},
         **{"epoch": 1, "run_epoch": 1, "carried_points": 0, "last_seq": 0},
         **{"level": "healthy", "score": None, "sensitivity_factor": 3.0, "alarm_limit": 1.0},

@@ -55,6 +55,7 @@ def test_a_stream_that_nothing_was_sent_to_has_not_started(act: Act, baseline_id
         "total_points": None,
         "progress_percentage": None,
         "baseline_points": 120,
+        "version": 1,
         "last_update": None,
         "latest_glow_count": 10,
         "batch_size": None,
