@@ -121,6 +121,14 @@ class AreaNotFound(NotFound):
     """This baseline has no such area."""
 
 
+class AlertNotFound(NotFound):
+    """There is no such alert."""
+
+
+class AlertRuleNotFound(NotFound):
+    """There is no such alert rule."""
+
+
 class KeyNotFound(NotFound):
     """There is no such API key."""
 
