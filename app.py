@@ -29,6 +29,7 @@ import callbacks
 import layouts
 from api import errors, security, serving
 from dinsight import accounts, backup, database, first_run, logs
+from dinsight.alerts.stale import StaleWatch
 from dinsight.database import Sessions
 from dinsight.demonstration import Demonstration
 from dinsight.errors import DinsightError
@@ -89,12 +90,15 @@ def open_services(settings: Settings) -> Iterator[Services]:
             first_run.first_user(session, settings)
         retention = Sweeper(connected, Rules.of(settings))
         player = Player(connected, services.limits)
+        silence = StaleWatch(connected)
         jobs.start()
         retention.start()
         player.start()
+        silence.start()
         try:
             yield services
         finally:
+            silence.stop()
             player.stop()
             retention.stop()
             jobs.stop()

@@ -56,6 +56,8 @@ STATUS: dict[type[errors.DinsightError], int] = {
 
 # Those that are somebody's: who asks for another's meets the same answer as for none.
 OBJECTS = (
+    errors.AlertNotFound,
+    errors.AlertRuleNotFound,
     errors.AreaNotFound,
     errors.BaselineNotFound,
     errors.CandidateNotFound,

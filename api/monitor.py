@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
 from flask import Response, g, request
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from api import bodies, examples, metrics, security
@@ -28,10 +30,13 @@ from api.limits import limits
 from api.schemas import COUNT, FILE, TEXT, WHOLE, envelope, many, one_of, record, ref
 from api.security import signed_in
 from dinsight import diagnosis, feed
+from dinsight.alerts import missing
 from dinsight.errors import InvalidReadings, InvalidRequest
 from dinsight.ingest import Incoming, ingest
 
 PIECE_BYTES = 64 * 1024  # a piece goes from thread to thread, which costs as much as 20 points
+
+log = logging.getLogger(__name__)
 
 blueprint = Blueprint("monitor", __name__, url_prefix="/monitor", description="Monitor points")
 
@@ -69,6 +74,22 @@ def post_batch(baseline_id: int) -> Response:
         security.let_in()  # who is not signed in is told that first
         raise
     measured = metrics.of_app()
+    try:
+        answer = _stored(baseline_id, incoming, caller, measured, large=large)
+    except InvalidReadings as error:
+        _tell_refused(baseline_id, incoming.stream, error)
+        raise
+    return success(answer)
+
+
+def _stored(
+    baseline_id: int,
+    incoming: Incoming,
+    caller: security.Caller,
+    measured: metrics.Metrics,
+    *,
+    large: bool,
+) -> dict[str, Any]:
     with services().sessions.begin() as session:
         g.who = caller.identify(session)
         if not large:
@@ -85,7 +106,16 @@ def post_batch(baseline_id: int) -> Response:
         began = time.perf_counter()
     measured.stage("commit", time.perf_counter() - began)
     measured.acknowledged(answer["points_processed"])
-    return success(answer)
+    return answer
+
+
+def _tell_refused(baseline_id: int, stream: str, error: InvalidReadings) -> None:
+    """Raise an alert about the data; the refusal stands whatever comes of it."""
+    try:
+        with services().sessions.begin() as session:
+            missing.refused(session, who(), baseline_id, stream, error, now=services().now())
+    except SQLAlchemyError:
+        log.warning("no alert could be raised of a refused batch", exc_info=True)
 
 
 def _incoming() -> Incoming:

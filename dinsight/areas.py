@@ -17,7 +17,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from sqlalchemy import func, select, update
@@ -28,7 +28,6 @@ from dinsight.accounts import Identity
 from dinsight.errors import AreaNotFound, BaselineNotFound, InvalidRequest, MapRefitted
 from dinsight.models import Area, Baseline
 from dinsight.shapes import Flags, Shape
-from dinsight.streams import Found
 
 MOST = 50  # of a baseline, those of earlier maps included
 NAME_LENGTH = 60
@@ -50,6 +49,17 @@ class Told:
         return {"map_id": self.map_id, "revision": self.revision, "areas": listed}
 
 
+class OnMap(Protocol):
+    """A stream, or a batch of one, as far as areas are concerned."""
+
+    @property
+    def baseline_id(self) -> int: ...
+    @property
+    def map_id(self) -> int: ...
+    @property
+    def areas_revision(self) -> str: ...
+
+
 class Cache:
     """The areas of the baselines that were asked for most recently, by their revision."""
 
@@ -58,7 +68,7 @@ class Cache:
         self._known: OrderedDict[tuple[int, int, str], Areas] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, session: Session, stream: Found) -> Areas:
+    def get(self, session: Session, stream: OnMap) -> Areas:
         key = (stream.baseline_id, stream.map_id, stream.areas_revision)
         with self._lock:
             if key in self._known:
@@ -75,12 +85,12 @@ class Cache:
 _cache = Cache()
 
 
-def of_stream(session: Session, stream: Found) -> Areas:
+def of_stream(session: Session, stream: OnMap) -> Areas:
     """The areas on the map of a stream's present epoch; asks the database only after a change."""
     return _cache.get(session, stream) if stream.areas_revision else ()
 
 
-def flags(session: Session, stream: Found, x: np.ndarray, y: np.ndarray) -> Flags | None:
+def flags(session: Session, stream: OnMap, x: np.ndarray, y: np.ndarray) -> Flags | None:
     """Which of the stream's points lie inside any area; None where the map has no area."""
     found = of_stream(session, stream)
     return shapes.inside_any(found, x, y) if found else None
@@ -207,7 +217,7 @@ def _get(session: Session, baseline_id: int, area_id: int) -> Area:
     return row
 
 
-def _applied(session: Session, stream: Found) -> tuple[str, Areas]:
+def _applied(session: Session, stream: OnMap) -> tuple[str, Areas]:
     """The areas on the stream's map and their revision, as of one moment: in one statement."""
     found = session.execute(
         select(Baseline.areas_revision, Area.kind, Area.geometry)

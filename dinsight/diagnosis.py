@@ -57,7 +57,7 @@ def explain(
     """
     stream = streams.find(session, who, baseline_id, name)
     case = _read(session, stream, stream.epoch if epoch is None else epoch, seq)
-    told = [_band(band, case.map.features) for band in case.found.bands(case.map.features)]
+    told = [band(each, case.map.features) for each in case.found.bands(case.map.features)]
     limit = sensitivity.limit_of(stream.settings)
     return {
         "baseline_id": baseline_id,
@@ -130,7 +130,8 @@ def _read(session: Session, stream: Found, epoch: int, seq: int) -> _Case:
     return _Case(stream, point, fitted, row, fitted.explain(row))
 
 
-def _band(band: Band, features: tuple[str, ...]) -> Json:
+def band(band: Band, features: tuple[str, ...]) -> Json:
+    """A band as programs read it."""
     return {
         "label": band.label,
         "first": band.first,

@@ -129,6 +129,14 @@ class VersionNotFound(NotFound):
     """This baseline has no such version."""
 
 
+class AlertNotFound(NotFound):
+    """There is no such alert."""
+
+
+class AlertRuleNotFound(NotFound):
+    """There is no such alert rule."""
+
+
 class KeyNotFound(NotFound):
     """There is no such API key."""
 

@@ -15,6 +15,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session, undefer
 
 from dinsight import copying, maps, readings, report_card
+from dinsight.alerts import rules as alert_rules
 from dinsight.database import Sessions
 from dinsight.errors import DinsightError
 from dinsight.models import (
@@ -213,6 +214,7 @@ def store(session: Session, baseline_id: int, rows: Rows, made: Made) -> None:
     stream = Stream(baseline_id=baseline_id, name=DEFAULT_STREAM, map_id=map_id)
     session.add(stream)
     session.flush()
+    alert_rules.add_defaults(session, baseline_id)
     session.add(Epoch(stream_id=stream.id, epoch=1, map_id=map_id))
 
 

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from dinsight import baselines, copying, news, readings, sensitivity
 from dinsight.accounts import Identity
+from dinsight.alerts import raising
 from dinsight.errors import BaselineNotFound, EpochChanged, InvalidRequest, KeyReused, MapOutdated
 from dinsight.maps import Map, Placement
 from dinsight.maps.levels import LevelState, judge
@@ -49,16 +50,20 @@ ANSWERED = (
 )
 HELD = (
     *("epoch", "run_epoch", "next_seq", "map_id", "state", "declared_total"),
-    *("settings", "arrivals", "level_state"),
+    *("settings", "arrivals", "level_state", "alert_state"),
 )
 HOLD = (
     select(*(getattr(Stream, name) for name in HELD))
+    .add_columns(Baseline.rules_revision, Baseline.areas_revision)
     .join(Baseline, Baseline.id == Stream.baseline_id)
     .where(Stream.id == bindparam("stream_id"), Baseline.id == bindparam("baseline_id"))
     .where(baselines.VISIBLE)
     .with_for_update(of=Stream)
 )
-MOVED = ("next_seq", "last_point_at", "arrivals", "level", "level_state", "score", "state")
+MOVED = (
+    *("next_seq", "last_point_at", "arrivals", "level", "level_state", "score", "state"),
+    "alert_state",
+)
 MOVE = (
     update(Stream)
     .where(Stream.id == bindparam("moved"))
@@ -133,6 +138,9 @@ class _Held:
     settings: Json
     arrivals: list[list[float]]
     level_state: Json
+    alert_state: Json
+    rules_revision: str
+    areas_revision: str
 
 
 @dataclass(frozen=True)
@@ -278,6 +286,9 @@ def _store(
         "new_level_state": level_state.to_dict() | _since(stream, before, levels, now),
         "new_score": float(scores[-1]),
         "new_state": state,
+        "new_alert_state": _alerts(
+            session, stream_id, stream, placed, levels, where=where, now=now
+        ),
     }
     if incoming.key is None:
         session.connection().execute(MOVE, values)
@@ -297,6 +308,38 @@ def _store(
     )
     news.changed(session, stream_id)
     return answer
+
+
+def _alerts(
+    session: Session,
+    stream_id: int,
+    stream: _Held,
+    placed: _Placed,
+    levels: np.ndarray,
+    *,
+    where: dict[str, Any],
+    now: dt.datetime,
+) -> Json:
+    """Raise and clear alerts; the stream's new `alert_state`."""
+    place = placed.placement
+    batch = raising.Batch(
+        baseline_id=where["id"],
+        stream_id=stream_id,
+        epoch=stream.epoch,
+        first=stream.next_seq,
+        map=placed.map,
+        map_id=stream.map_id,
+        alarm_limit=sensitivity.limit_of(stream.settings),
+        rules_revision=stream.rules_revision,
+        areas_revision=stream.areas_revision,
+        values=placed.readings.values,
+        x=place.x,
+        y=place.y,
+        score=place.score,
+        level=levels,
+        now=now,
+    )
+    return raising.judge(session, batch, stream.alert_state)
 
 
 def _since(stream: _Held, before: LevelState, levels: np.ndarray, now: dt.datetime) -> Json:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import logging
-import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from dinsight import baselines, monitor_files, news, readings
 from dinsight.accounts import Identity
+from dinsight.background import Background
 from dinsight.database import Database, is_outage
 from dinsight.errors import (
     BaselineNotReady,
@@ -117,42 +117,29 @@ def fault_in_file(
     return None
 
 
-class Player:
-    """Plays all replays that this instance holds, one batch after the other."""
+class Player(Background):
+    """Plays all replays that this instance holds, one batch after the other.
+
+    Stopped, it gives back what it holds after the batch under way.
+    """
+
+    name, what = "player", "replays"
+    again_seconds = LOOK_SECONDS
 
     def __init__(self, database: Database, limits: readings.Limits) -> None:
+        super().__init__()
         self._database = database
         self._limits = limits
         self._lease = uuid.uuid4().hex
         self._held: dict[int, Playing] = {}
         self._look_at = 0.0
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="player", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
+    def recover(self) -> None:
+        """What was read ahead is read again."""
+        self._held.clear()
+        self._look_at = 0.0
 
-    def stop(self) -> None:
-        """Stop after the batch under way, and give back what is held."""
-        self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout=10)
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._stopping.wait(self._step())
-            except Exception as error:
-                if is_outage(error):
-                    log.warning("replays wait: the database cannot be reached")
-                else:
-                    log.exception("a replay could not be played")
-                self._held.clear()  # what was read ahead is read again
-                self._look_at = 0.0
-                self._stopping.wait(LOOK_SECONDS)
-        self._give_back()
-
-    def _step(self) -> float:
+    def step(self) -> float:
         """Look after the replays if it is time, play the batch that is due; seconds to the next."""
         if time.monotonic() >= self._look_at:
             self._look()
@@ -193,20 +180,16 @@ class Player:
             found.reader, found.batch = known.reader, known.batch
         return found
 
-    def _give_back(self) -> None:
+    def end(self) -> None:
+        """Give back what is held; a lease that cannot be given back runs out."""
         if not self._held:
             return
-        try:
-            with self._database.sessions.begin() as session:
-                session.execute(
-                    update(Replay)
-                    .where(Replay.lease == self._lease)
-                    .values(lease=None, lease_until=None)
-                )
-        except Exception as error:
-            if not is_outage(error):
-                raise
-            log.warning("the leases of the replays could not be given back: they run out")
+        with self._database.sessions.begin() as session:
+            session.execute(
+                update(Replay)
+                .where(Replay.lease == self._lease)
+                .values(lease=None, lease_until=None)
+            )
 
     # ---- playing ----
 

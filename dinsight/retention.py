@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Select, delete, func, select, text, update
 from sqlalchemy.orm import Session
 
-from dinsight.database import Database, Sessions, is_outage
+from dinsight.background import Background
+from dinsight.database import Database, Sessions
 from dinsight.models import Baseline, Batch, Epoch, Point, Stream
 from dinsight.settings import Settings
 
@@ -252,38 +252,27 @@ def _begin_at(session: Session, held: _Held, **values: int) -> None:
     )
 
 
-class Sweeper:
+class Sweeper(Background):
     """A thread that sweeps every few minutes; without a rule it does nothing."""
 
+    name, what = "retention", "old points to be removed"
+
     def __init__(self, database: Database, rules: Rules) -> None:
+        super().__init__()
+        self.again_seconds = SWEEP_SECONDS
         self._database = database
         self._rules = rules
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
 
     def start(self) -> None:
         if self._rules:
-            self._thread.start()
+            super().start()
 
-    def stop(self) -> None:
-        """Stop after the step under way."""
-        self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout=10)
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                began = dt.datetime.now(dt.UTC)
-                removed = sweep(self._database.sessions, self._rules, began, self._goes_on)
-                if removed:
-                    log.info("retention removed %s", removed)
-            except Exception as error:
-                if is_outage(error):
-                    log.warning("retention waits: the database cannot be reached")
-                else:
-                    log.exception("retention failed")
-            self._stopping.wait(SWEEP_SECONDS)
+    def step(self) -> float:
+        began = dt.datetime.now(dt.UTC)
+        removed = sweep(self._database.sessions, self._rules, began, self._goes_on)
+        if removed:
+            log.info("retention removed %s", removed)
+        return SWEEP_SECONDS
 
     def _goes_on(self) -> bool:
         return not self._stopping.wait(PAUSE_SECONDS)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from dinsight import baselines, sensitivity
 from dinsight.accounts import Identity
+from dinsight.alerts import events
 from dinsight.models import Baseline, FittedMap, Json
 from dinsight.streams import DEFAULT_GLOW, SINCE, Found, find_if_any, level_word
 
@@ -71,6 +72,7 @@ def describe(row: Found, now: dt.datetime) -> dict[str, Any]:
         "level": level_word(row.level),
         "level_since": level_since(row),
         "score": row.score,
+        "alerts": events.told(row.alert_state),
     }
 
 
@@ -84,10 +86,15 @@ def is_active(row: Found, now: dt.datetime) -> bool:
     """Whether points are coming: not ended, and the last one is no older than the pace explains."""
     if row.state != "streaming" or row.last_point_at is None:
         return False
-    gaps = [later[0] - earlier[0] for earlier, later in itertools.pairwise(row.arrivals)]
-    pace = max(row.settings.get("delay_seconds", 0.0), statistics.median(gaps) if gaps else 0.0)
     quiet = (now - row.last_point_at).total_seconds()
-    return bool(quiet <= max(QUIET_GAPS * pace, QUIET_SECONDS))
+    return quiet <= allowance(row.arrivals, row.settings)
+
+
+def allowance(arrivals: list[list[float]], settings: Json, least: float = QUIET_SECONDS) -> float:
+    """For how many seconds the pace of a stream explains that no point comes; at least `least`."""
+    gaps = [later[0] - earlier[0] for earlier, later in itertools.pairwise(arrivals)]
+    pace = max(settings.get("delay_seconds", 0.0), statistics.median(gaps) if gaps else 0.0)
+    return float(max(QUIET_GAPS * pace, least))
 
 
 def _not_started(baseline: Baseline, name: str) -> dict[str, Any]:
@@ -117,4 +124,5 @@ def _not_started(baseline: Baseline, name: str) -> dict[str, Any]:
         "level": level_word(0),
         "level_since": None,
         "score": None,
+        "alerts": events.told({}),
     }

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from dinsight import baselines, news, sensitivity
 from dinsight.accounts import Identity, audit
+from dinsight.alerts import closing
 from dinsight.errors import (
     BaselineFailed,
     BaselineNotFound,
@@ -66,6 +67,7 @@ class Found:
     level: int
     level_state: Json
     score: float | None
+    alert_state: Json
     sha256: str
     map_format: int
     areas_revision: str
@@ -193,7 +195,7 @@ def reset(
     stream = lock(session, who, baseline_id, name)
     archived = stream.next_seq - 1
     current = session.scalars(select(Baseline.map_id).where(Baseline.id == baseline_id)).one()
-    _begin_epoch(session, stream, current or stream.map_id, now)
+    _begin_epoch(session, stream, current or stream.map_id, "The stream was reset.", now=now)
     stream.run_epoch, stream.carried = stream.epoch, 0
     stream.state = "not_started"
     stream.declared_total = None
@@ -224,7 +226,7 @@ def carry_over(
     a pause or a stop.
     """
     archived = stream.next_seq - 1
-    _begin_epoch(session, stream, map_id, now)
+    _begin_epoch(session, stream, map_id, "The baseline was refitted.", now=now)
     stream.carried += archived
     stream.settings = {**stream.settings, **sensitivity.again(stream.settings, fitted)}
     if stream.declared_total is not None:
@@ -234,7 +236,10 @@ def carry_over(
         stream.state = "not_started"
 
 
-def _begin_epoch(session: Session, stream: Stream, map_id: int, now: dt.datetime) -> None:
+def _begin_epoch(
+    session: Session, stream: Stream, map_id: int, why: str, *, now: dt.datetime
+) -> None:
+    closing.forget(session, stream, why, now=now)
     session.execute(
         update(Epoch)
         .where(Epoch.stream_id == stream.id, Epoch.epoch == stream.epoch)

@@ -9,6 +9,21 @@ down_revision = "0008"
 branch_labels = None
 depends_on = None
 
+# What a baseline has from its first fit on (`dinsight.alerts.rules`).
+DEFAULT_RULES = """
+INSERT INTO alert_rules (baseline_id, name, kind, level, severity, seconds)
+SELECT baselines.id, rule.name, rule.kind, rule.level, rule.severity, rule.seconds
+FROM baselines, (VALUES
+    (1, 'Failing', 'level', 2, 'high', NULL),
+    (2, 'Sensor stands still', 'flat', NULL, 'medium', NULL),
+    (3, 'Sensor at its limit', 'saturated', NULL, 'medium', NULL),
+    (4, 'Readings missing', 'missing', NULL, 'medium', NULL),
+    (5, 'No points', 'stale', NULL, 'medium', 60)
+) AS rule (place, name, kind, level, severity, seconds)
+WHERE baselines.map_id IS NOT NULL
+ORDER BY baselines.id, rule.place
+"""
+
 
 def upgrade() -> None:
     op.create_table(
@@ -373,6 +388,11 @@ def upgrade() -> None:
     op.add_column(
         "streams",
         sa.Column("alert_state", JSONB(), server_default="{}", nullable=False),
+    )
+    op.execute(DEFAULT_RULES)
+    op.execute(
+        "UPDATE baselines SET rules_revision = substr(md5(random()::text), 1, 8) "
+        "WHERE id IN (SELECT baseline_id FROM alert_rules)"
     )
 
 

@@ -1,0 +1,1 @@
+"""Alerts: rules of a baseline, what they raise of its streams, and what people do about it."""

@@ -1,0 +1,70 @@
+"""Ending alerts for another reason than the readings: a new epoch, a rule that changed or went.
+
+Each needs the stream's row held, as everything that changes alerts does.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from dinsight import news
+from dinsight.alerts import events
+from dinsight.alerts.events import RULES, TOLD
+from dinsight.models import Alert, AlertRule, Stream
+
+
+def of_stream(
+    session: Session,
+    stream: Stream,
+    why: str,
+    *,
+    now: dt.datetime,
+    kinds: Collection[str] | None = None,
+) -> None:
+    """Close a held stream's active alerts, of these kinds of rules or of all."""
+    active = select(Alert).where(Alert.stream_id == stream.id, Alert.cleared_at.is_(None))
+    for alert in session.scalars(active.order_by(Alert.id)).all():
+        if kinds is None or alert.rule["kind"] in kinds:
+            _close(session, stream, alert, why, now)
+
+
+def forget(session: Session, stream: Stream, why: str, *, now: dt.datetime) -> None:
+    """Close all of a held stream's alerts: its rules begin anew, as with a new epoch."""
+    of_stream(session, stream, why, now=now)
+    stream.alert_state = {TOLD: events.count(session, stream.id)} if stream.alert_state else {}
+
+
+def of_rule(session: Session, rule_id: int, why: str, *, now: dt.datetime) -> None:
+    """Close the active alerts of a rule, on every stream; the baseline is held.
+
+    All of the baseline's streams are held, so that no batch that is under way raises another one
+    by the rule as it was.
+    """
+    mine = (
+        select(Stream)
+        .join(AlertRule, AlertRule.baseline_id == Stream.baseline_id)
+        .where(AlertRule.id == rule_id)
+        .order_by(Stream.id)
+        .with_for_update(of=Stream)
+        .execution_options(populate_existing=True)
+    )
+    streams = {stream.id: stream for stream in session.scalars(mine)}
+    active = select(Alert).where(Alert.rule_id == rule_id, Alert.cleared_at.is_(None))
+    for alert in session.scalars(active.order_by(Alert.id)).all():
+        _close(session, streams[alert.stream_id], alert, why, now)
+
+
+def _close(session: Session, stream: Stream, alert: Alert, why: str, now: dt.datetime) -> None:
+    alert.cleared_at, alert.cleared_seq = now, stream.next_seq - 1
+    events.record(session, alert, "closed", at=now, details={"reason": why})
+    kept = {
+        key: each
+        for key, each in stream.alert_state.get(RULES, {}).items()
+        if key != str(alert.rule_id)
+    }
+    stream.alert_state = {RULES: kept, TOLD: events.count(session, stream.id)}
+    news.changed(session, stream.id)

@@ -1,0 +1,65 @@
+"""What happens to alerts: noted one by one, and counted where pages see it with every poll."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from dinsight.models import Alert, AlertEvent, Json
+
+SEVERITY_ORDER = {"low": 0, "medium": 1, "high": 2, "critical": 3}
+RULES, TOLD = "rules", "told"  # in `Stream.alert_state`
+
+
+def record(
+    session: Session,
+    alert: Alert,
+    kind: str,
+    *,
+    at: dt.datetime,
+    seq: int | None = None,
+    user_id: int | None = None,
+    details: Json | None = None,
+) -> None:
+    """Note an event of an alert that is stored, in the transaction that brings it about."""
+    alert.changed_at = at
+    session.add(
+        AlertEvent(
+            alert_id=alert.id, at=at, kind=kind, seq=seq, user_id=user_id, details=details or {}
+        )
+    )
+
+
+def count(session: Session, stream_id: int) -> Json:
+    """What a stream's status says of its alerts: how many are active, how many nobody has seen.
+
+    `revision` is the newest event's number, so that a page knows when to ask for the list again.
+    The stream is held.
+    """
+    session.flush()
+    open_ = Alert.cleared_at.is_(None)
+    unseen = Alert.acknowledged_at.is_(None)
+    found = session.execute(
+        select(Alert.severity, func.count().filter(open_), func.count().filter(unseen))
+        .where(Alert.stream_id == stream_id, open_ | unseen)
+        .group_by(Alert.severity)
+    ).all()
+    newest = session.scalar(
+        select(func.max(AlertEvent.id))
+        .join(Alert, Alert.id == AlertEvent.alert_id)
+        .where(Alert.stream_id == stream_id)
+    )
+    return {
+        "active": sum(row[1] for row in found),
+        "unacknowledged": sum(row[2] for row in found),
+        "severity": max((row[0] for row in found), key=SEVERITY_ORDER.__getitem__, default=None),
+        "revision": newest or 0,
+    }
+
+
+def told(alert_state: Json) -> Json:
+    """The same as it was last counted, of a stream's row."""
+    nothing = {"active": 0, "unacknowledged": 0, "severity": None, "revision": 0}
+    return dict(alert_state.get(TOLD) or nothing)

@@ -1,0 +1,186 @@
+"""The alerts of one held stream: what its rules remember, and raising, renewing and clearing.
+
+`Stream.alert_state` holds an entry a rule: its condition's mark (a rule that changed begins anew),
+the engine's state, its latest alert, and the peak while that is active.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from dinsight import news
+from dinsight.alerts import events
+from dinsight.alerts.engine import AGAIN, CLEARED, RAISED, REJOIN_SECONDS, State
+from dinsight.alerts.events import RULES, TOLD
+from dinsight.alerts.rules import OF_MACHINE, Rule
+from dinsight.models import Alert, Json
+
+GROWN = 1.01  # a peak is written once it is so much higher; when its alert ends it is exact
+ANOMALY, DATA_QUALITY = "anomaly", "data_quality"
+
+
+class Ledger:
+    """Of a stream in its present epoch; the caller holds its row and stores `to_dict` in it."""
+
+    def __init__(
+        self,
+        session: Session,
+        stream_id: int,
+        baseline_id: int,
+        epoch: int,
+        alert_state: Json,
+        *,
+        now: dt.datetime,
+    ) -> None:
+        self._session = session
+        self._stream_id, self._baseline_id, self._epoch = stream_id, baseline_id, epoch
+        self._state = alert_state
+        self._entries: dict[str, Json] = dict(alert_state.get(RULES, {}))
+        self._now = now
+        self._changed = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether no rule remembers anything."""
+        return not self._entries
+
+    def entry(self, rule: Rule) -> Json:
+        """What is remembered of a rule; nothing of one whose condition was another."""
+        found = self._entries.get(str(rule.id))
+        return found if found is not None and found.get("of") == mark(rule) else {}
+
+    def state(self, rule: Rule) -> State:
+        return State.from_dict(self.entry(rule).get("state"))
+
+    def is_active(self, rule: Rule) -> bool:
+        return bool(self.entry(rule).get("state", {}).get("active"))
+
+    def remember(self, rule: Rule, state: State, **more: Any) -> None:
+        """Keep a rule's state, and what else is given; nothing where it is as at the start."""
+        entry = {**self.entry(rule), **more, "state": state.to_dict()}
+        kept = {name: value for name, value in entry.items() if value not in (None, {})}
+        key = str(rule.id)
+        if kept:
+            self._entries[key] = kept | {"of": mark(rule)}
+        else:
+            self._entries.pop(key, None)
+
+    def open(self, rule: Rule, seq: int, message: str, **more: Any) -> None:
+        """Raise a new alert; `more` are its score and drivers, where it has them."""
+        alert = Alert(
+            baseline_id=self._baseline_id,
+            stream_id=self._stream_id,
+            epoch=self._epoch,
+            rule_id=rule.id,
+            rule=rule.to_dict(),
+            alert_type=ANOMALY if rule.kind in OF_MACHINE else DATA_QUALITY,
+            title=rule.name,
+            message=message,
+            severity=rule.severity,
+            opened_at=self._now,
+            opened_seq=seq,
+            changed_at=self._now,
+            peak=more.get("score"),
+            peak_seq=seq if "score" in more else None,
+            **more,
+        )
+        alert.shelved_until, alert.shelved_by = self._shelved(rule)
+        self._session.add(alert)
+        self._session.flush()
+        self._note(alert, RAISED, seq, score=alert.score)
+        self.remember(rule, self.state(rule), alert=alert.id, peak=alert.peak, peak_seq=seq)
+
+    def renew(self, rule: Rule, seq: int, message: str, **more: Any) -> None:
+        """Raise the rule's latest alert once more, or a new one where that has gone."""
+        alert = self._latest(rule)
+        if alert is None:
+            return self.open(rule, seq, message, **more)
+        alert.cleared_at = alert.cleared_seq = None
+        alert.times += 1
+        self._note(alert, AGAIN, seq, score=more.get("score"))
+        self.remember(rule, self.state(rule), peak=alert.peak, peak_seq=alert.peak_seq)
+        return None
+
+    def clear(self, rule: Rule, seq: int) -> None:
+        """End the rule's active alert: it is no longer met."""
+        alert = self._latest(rule)
+        if alert is None:
+            return
+        entry = self.entry(rule)
+        alert.cleared_at, alert.cleared_seq = self._now, seq
+        if entry.get("peak") is not None:
+            alert.peak, alert.peak_seq = entry["peak"], entry["peak_seq"]
+        self._note(alert, CLEARED, seq)
+        self.remember(rule, self.state(rule), peak=None, peak_seq=None)
+
+    def switch(self, rule: Rule, on: bool, seq: int, message: str = "") -> None:
+        """Raise or clear a rule that is on or off by itself, with nothing to count."""
+        state = self.state(rule)
+        if on == state.active:
+            return
+        moment = self._now.timestamp()
+        if on:
+            again = state.ended is not None and moment - state.ended <= REJOIN_SECONDS
+            self.remember(rule, State(active=True, ended=state.ended))
+            (self.renew if again else self.open)(rule, seq, message)
+        else:
+            self.remember(rule, State(ended=moment))
+            self.clear(rule, seq)
+
+    def peak(self, rule: Rule, score: float, seq: int) -> None:
+        """Remember the highest score while the rule is active; written when it has grown much."""
+        entry = self.entry(rule)
+        before = entry.get("peak")
+        if before is not None and score <= before:
+            return
+        self.remember(rule, self.state(rule), peak=score, peak_seq=seq)
+        alert = self._latest(rule)
+        if alert is not None and (alert.peak is None or score > GROWN * alert.peak):
+            alert.peak, alert.peak_seq = score, seq
+
+    def to_dict(self) -> Json:
+        """The stream's new `alert_state`."""
+        if self._changed:
+            news.changed(self._session, self._stream_id)
+            told = events.count(self._session, self._stream_id)
+            return {RULES: self._entries, TOLD: told}
+        self._session.flush()
+        kept = {TOLD: self._state[TOLD]} if TOLD in self._state else {}
+        return kept | ({RULES: self._entries} if self._entries else {})
+
+    def _latest(self, rule: Rule) -> Alert | None:
+        number = self.entry(rule).get("alert")
+        return self._session.get(Alert, number) if number is not None else None
+
+    def _shelved(self, rule: Rule) -> tuple[dt.datetime | None, int | None]:
+        """Until when, and by whom, this rule is shelved on this stream."""
+        found = self._session.execute(
+            select(Alert.shelved_until, Alert.shelved_by)
+            .where(Alert.stream_id == self._stream_id, Alert.rule_id == rule.id)
+            .where(Alert.shelved_until > self._now)
+            .order_by(Alert.id.desc())
+            .limit(1)
+        ).one_or_none()
+        return (None, None) if found is None else (found.shelved_until, found.shelved_by)
+
+    def _note(self, alert: Alert, kind: str, seq: int, **details: Any) -> None:
+        told = {name: value for name, value in details.items() if value is not None}
+        events.record(self._session, alert, kind, at=self._now, seq=seq, details=told)
+        self._changed = True
+
+
+def mark(rule: Rule) -> str:
+    """A short mark of a rule's condition: another one means that it begins anew."""
+    text = repr((rule.kind, rule.condition, rule.mute_in_areas))
+    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+def highest(scores: Sequence[float]) -> int:
+    """The place of the highest of some scores, the first of equals."""
+    return max(range(len(scores)), key=scores.__getitem__)
