@@ -23,6 +23,7 @@ STATUS: dict[type[errors.DinsightError], int] = {
     errors.UnknownLayout: 400,
     errors.BaselineTooSmall: 400,
     errors.InvalidAccount: 422,
+    errors.InvalidChannel: 422,
     errors.NotSignedIn: 401,
     errors.WrongPassword: 401,
     errors.RegistrationClosed: 403,
@@ -40,6 +41,7 @@ STATUS: dict[type[errors.DinsightError], int] = {
     errors.MapRefitted: 409,
     errors.EmailTaken: 409,
     errors.LastAdmin: 409,
+    errors.TooManyChannels: 409,
     errors.LinkUsed: 410,
     errors.ReadingsRemoved: 410,
     errors.TooLarge: 413,
@@ -53,6 +55,7 @@ STATUS: dict[type[errors.DinsightError], int] = {
 OBJECTS = (
     errors.AreaNotFound,
     errors.BaselineNotFound,
+    errors.ChannelNotFound,
     errors.DisplayNotFound,
     errors.KeyNotFound,
     errors.MonitorFileNotFound,

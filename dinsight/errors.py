@@ -129,6 +129,10 @@ class DisplayNotFound(NotFound):
     """There is no such screen."""
 
 
+class ChannelNotFound(NotFound):
+    """There is no such channel."""
+
+
 class UserNotFound(NotFound):
     """There is no such user."""
 
@@ -223,6 +227,14 @@ class EmailTaken(DinsightError):
 
 class InvalidAccount(DinsightError):
     """The account details cannot be used."""
+
+
+class InvalidChannel(DinsightError):
+    """Notices cannot be sent there."""
+
+
+class TooManyChannels(DinsightError):
+    """You have as many channels as there may be: delete one first."""
 
 
 class LinkUsed(DinsightError):
