@@ -39,6 +39,10 @@ ACTIONS = {
     "stream.reset": "Reset a stream",
     "display.make": "Made a link for a screen",
     "display.revoke": "Revoked a screen's link",
+    "channel.make": "Added a channel of notifications",
+    "channel.change": "Changed a channel",
+    "channel.test": "Sent a test message",
+    "channel.delete": "Deleted a channel",
     DENIED: "Asked for what is not theirs",
 }
 

@@ -406,6 +406,21 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
         typed(named(key=ids.key, type="account-revoke-key")),
         typed("account-make-key", **{"account-key-name.value": "mine"}),
     ],
+    "channels-list.children": lambda ids: [
+        *(
+            typed(named(action=action, channel=ids.channel, type="channels-act"))
+            for action in ("test", "switch", "delete")
+        ),
+        typed(
+            "channels-add",
+            **{
+                "channels-kind.value": "webhook",
+                "channels-target.value": "https://example.com/hook",
+                "channels-baseline.value": str(ids.baseline),
+                "channels-severity.value": "low",
+            },
+        ),
+    ],
     "admin-people.children": lambda ids: [
         *(act(ids, action) for action in ("link", "user", "admin", "disable", "enable")),
         typed("admin-add", **{"admin-email.value": "n@example.com", "admin-role.value": "admin"}),

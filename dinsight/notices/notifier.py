@@ -23,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from dinsight.background import Background
@@ -274,7 +275,7 @@ def candidates(session: Session, busy: Sequence[int]) -> list[Candidate]:
     free = Notice.lease_until.is_(None) | (Notice.lease_until < func.now())
     first = (
         select(Notice.id, Notice.channel_id, Channel.user_id, Notice.due_at)
-        .distinct(Notice.channel_id)
+        .ext(distinct_on(Notice.channel_id))
         .join(Channel, Channel.id == Notice.channel_id)
         .join(User, User.id == Channel.user_id)
         .where(PENDING, Notice.due_at <= func.now(), free, User.disabled_at.is_(None))
