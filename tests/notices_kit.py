@@ -164,6 +164,7 @@ def raise_alert(session: Session, stream: Stream, now: dt.datetime, **more: Any)
         }
     )
     session.add(alert)
+    session.flush()
     return alert
 
 
