@@ -96,10 +96,11 @@ def add(services: Services, who: Identity, filled: Filled) -> tuple[Any, ...]:
 def pressed_on(services: Services, who: Identity, pressed: dict[str, Any]) -> tuple[Any, ...]:
     """A button of a channel; the list is drawn anew even where it is gone by now."""
     try:
-        number = whole(pressed.get("channel"))
+        number, action = whole(pressed.get("channel")), str(pressed.get("action"))
         with services.sessions.begin() as session:
-            said = _do(services, session, who, str(pressed.get("action")), number)
-        done: Done = (said, SUCCESS, None, no_update)
+            said = _do(services, session, who, action, number)
+        shown = no_update if action == "test" else None  # a new secret stays through its test
+        done: Done = (said, SUCCESS, shown, no_update)
     except ChannelNotFound as error:
         deny(services, who, f"channel {pressed.get('channel')}")
         done = (error.message, FAILURE, None, no_update)

@@ -82,7 +82,7 @@ def serve_mail() -> Iterator[Callable[..., tuple[Mailbox, int]]]:
 def send(
     server: Server, payload: dict[str, Any] | None = None, to: str = "ada@example.com"
 ) -> None:
-    with Attempt(5) as attempt:
+    with Attempt(20) as attempt:
         mail.send(server, mail.write(server, to, payload or PAYLOAD, NOW), attempt)
 
 
@@ -99,7 +99,7 @@ def test_an_alert_arrives_as_a_plain_text_e_mail(
     notifier.start()
     try:
         alert_id = Machine(services, baseline_id).tell("raised", "cleared")
-        assert eventually(lambda: states(services)["delivered"] == 2)
+        assert eventually(lambda: states(services)["delivered"] == 2, 30)
     finally:
         notifier.stop()
     subjects = {each["Subject"] for each in box.messages}

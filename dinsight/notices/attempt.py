@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -80,7 +81,7 @@ class Attempt:
         """
         with self._lock:
             if not self._over:
-                self._lines.append(line.dup())
+                self._lines.append(socket.socket(fileno=os.dup(line.fileno())))
                 return
         raise self.too_slow()
 

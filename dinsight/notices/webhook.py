@@ -141,6 +141,7 @@ def send(
             signed = headers(target, message, secret, now)
             connection.request("POST", target.path, message.body, signed)
             answer = connection.getresponse()
+            attempt.left()  # a head that was cut off looks like one that has ended
             status, retry_after = answer.status, answer.headers.get("Retry-After")
             with contextlib.suppress(OSError, http.client.HTTPException):
                 answer.read(READ_BYTES)
