@@ -34,11 +34,12 @@ from dinsight.database import Sessions
 from dinsight.demonstration import Demonstration
 from dinsight.errors import DinsightError
 from dinsight.jobs import Runner, executor
+from dinsight.notices.notifier import Doors, Notifier
 from dinsight.player import Player
 from dinsight.replay import Sample
 from dinsight.retention import Rules, Sweeper
 from dinsight.services import Services, limits
-from dinsight.settings import Settings
+from dinsight.settings import Settings, local_url
 from dinsight.version import version
 from layouts import files
 from simulator import sample
@@ -86,22 +87,19 @@ def open_services(settings: Settings) -> Iterator[Services]:
         jobs = Runner(connected, limits(settings), lambda: executor(settings))
         secret = first_run.secret_key(settings)
         services = Services(settings, connected, jobs, secret, sample_machine(settings))
+        notifier = Notifier(connected, Doors.of(settings), services.notices)
         with services.sessions.begin() as session:
             first_run.first_user(session, settings)
         retention = Sweeper(connected, Rules.of(settings))
         player = Player(connected, services.limits)
-        silence = StaleWatch(connected)
-        jobs.start()
-        retention.start()
-        player.start()
-        silence.start()
+        working = (jobs, retention, player, notifier, StaleWatch(connected))
+        for each in working:
+            each.start()
         try:
             yield services
         finally:
-            silence.stop()
-            player.stop()
-            retention.stop()
-            jobs.stop()
+            for each in reversed(working):
+                each.stop()
     finally:
         connected.close()
 
@@ -124,7 +122,9 @@ def sign_in_link(sessions: Sessions, settings: Settings, base: str) -> str:
 def serve(settings: Settings, *, demonstrate: bool = False) -> None:
     """Serve until Ctrl-C or SIGTERM; with `demonstrate` a sample machine streams as well."""
     listener = serving.bind(settings)  # first, so that a taken port is said at once
-    base = serving.url(*listener.getsockname()[:2])
+    host, port = listener.getsockname()[:2]
+    base = local_url(host, port)
+    settings = dataclasses.replace(settings, port=port)  # which may have been any free one
     with contextlib.ExitStack() as stack:
         stack.callback(listener.close)
         say("Starting the database …")
@@ -181,7 +181,7 @@ def print_link(settings: Settings) -> None:
     """Print a fresh sign-in link, whether or not the server runs."""
     connected = database.connect(settings)
     try:
-        print(sign_in_link(connected.sessions, settings, serving.url(settings.host, settings.port)))
+        print(sign_in_link(connected.sessions, settings, local_url(settings.host, settings.port)))
     finally:
         connected.close()
 

@@ -19,6 +19,7 @@ from api import (
     auth,
     baselines,
     bodies,
+    channels,
     compression,
     displays,
     docs,
@@ -70,7 +71,7 @@ def register(server: Flask, services: Services) -> None:
     api = document.register(server, PREFIX)
     resources = (
         *(auth, users, audit, baselines, displays, monitor, streaming, replay, machines),
-        *(anomaly, areas, versions),
+        *(anomaly, areas, versions, channels),
     )
     for resource in resources:
         prefix = PREFIX + (resource.blueprint.url_prefix or "")

@@ -24,6 +24,33 @@ NEW_DISPLAY: Example = {"name": "hall 3, north wall", "stream": "default"}
 DISPLAY: Example = {"id": 5, **NEW_DISPLAY, "created_at": AT, "last_used_at": None}
 DISPLAY_LINK = "https://dinsight.example.com/display?token=dd_…"
 
+NEW_CHANNEL: Example = {
+    "kind": "webhook",
+    "target": "https://example.com/alerts",
+    "baseline_id": None,
+    "least_severity": "medium",
+}
+NOTICE: Example = {
+    "id": "9f0c2b5e8d7a4c319f0c2b5e8d7a4c31",
+    "event": "raised",
+    "alert_id": 12,
+    "state": "delivered",
+    "attempts": 1,
+    "error": None,
+    "created_at": AT,
+    "next_attempt_at": None,
+    "delivered_at": AT,
+    "failed_at": None,
+}
+CHANNEL: Example = {
+    "id": 6,
+    **NEW_CHANNEL,
+    "baseline": None,
+    "enabled": True,
+    "created_at": AT,
+    "last": NOTICE,
+}
+
 UPLOAD: Example = {"files": ["time,f_0,f_1\n06:30:00,0.12,1.5e-3\n"], "name": "Pump 7"}
 RECEIVED: Example = {"id": 7, "message": "Baseline 7 was received and is being fitted."}
 FIT_STATUS: Example = {

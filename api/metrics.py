@@ -128,6 +128,7 @@ class State(Collector):
         build.add_metric((__version__, platform.python_version()), 1)
         yield build
         yield from self._jobs()
+        yield from self._notices()
         yield from self._pool()
         yield from self._database()
 
@@ -149,6 +150,15 @@ class State(Collector):
             "How often a job lost its process or cluster and was given back.",
             value=jobs.tally.lost,
         )
+
+    def _notices(self) -> Iterator[Metric]:
+        tally = self._services.notices
+        for name, text, value in (
+            ("delivered", "Notices that this instance has delivered.", tally.delivered),
+            ("attempts_failed", "Its attempts that failed.", tally.attempts_failed),
+            ("given_up", "Notices that it has given up.", tally.given_up),
+        ):
+            yield CounterMetricFamily(f"dinsight_notices_{name}", text, value)
 
     def _pool(self) -> Iterator[Metric]:
         pool = cast(QueuePool, self._services.database.engine.pool)
@@ -182,6 +192,7 @@ class State(Collector):
             "dinsight_baselines", "Baselines; failed ones have no map.", found.baselines
         )
         yield _by_state("dinsight_streams", "Streams.", found.streams)
+        yield _by_state("dinsight_notices", "Notices that are still to be sent.", found.notices)
 
 
 @blueprint.route("/metrics")

@@ -315,6 +315,35 @@ AREA = record(
 
 AREAS = record({"map_id": maybe(WHOLE), "revision": TEXT, "areas": many(ref("Area"))})
 
+SEVERITY = one_of("low", "medium", "high", "critical")
+NOTICE = record(
+    {
+        "id": about(TEXT, "The same at every attempt: `X-Dinsight-Delivery`"),
+        "event": one_of("raised", "severity_raised", "acknowledged", "cleared", "test"),
+        "alert_id": maybe(WHOLE),
+        "state": one_of("waiting", "delivered", "failed"),
+        "attempts": COUNT,
+        "error": about(maybe(TEXT), "Why the last attempt failed"),
+        "created_at": MOMENT,
+        "next_attempt_at": maybe(MOMENT),
+        "delivered_at": maybe(MOMENT),
+        "failed_at": maybe(MOMENT),
+    }
+)
+CHANNEL = record(
+    {
+        "id": WHOLE,
+        "kind": one_of("webhook", "email"),
+        "target": about(TEXT, "A URL or an e-mail address"),
+        "baseline_id": about(maybe(WHOLE), "null: all of your baselines"),
+        "baseline": about(maybe(TEXT), "Its name"),
+        "least_severity": about(SEVERITY, "Of the alerts that it is told of"),
+        "enabled": FLAG,
+        "created_at": MOMENT,
+        "last": about(maybe(ref("Notice")), "Its newest notice"),
+    }
+)
+
 RESET = record({"deleted_points": COUNT, "epoch": WHOLE, "stream": TEXT})
 CONTROLLED = record({"status": STATE, "stream": TEXT, "epoch": WHOLE})
 CONFIGURED = record(
@@ -530,6 +559,8 @@ COMPONENTS: dict[str, Schema] = {
     "Replay": REPLAY,
     "MonitorFile": MONITOR_FILE,
     "Area": AREA,
+    "Channel": CHANNEL,
+    "Notice": NOTICE,
     "Comparison": COMPARISON,
     "Explanation": EXPLANATION,
     "ReportCard": REPORT,

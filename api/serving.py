@@ -49,13 +49,6 @@ def bind(settings: Settings) -> socket.socket:
     return listener
 
 
-def url(host: str, port: int) -> str:
-    """The address that a browser on this machine opens."""
-    if host in {"127.0.0.1", "::1", "0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
-        host = "localhost"
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-
 def serve(
     server: Flask,
     listener: socket.socket,

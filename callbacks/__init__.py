@@ -8,6 +8,7 @@ from callbacks import (
     account,
     admin,
     baselines,
+    channels,
     detection,
     displays,
     live,
@@ -22,7 +23,7 @@ from callbacks import (
 )
 from dinsight.services import Services
 
-PAGES = (signin, shell, account, admin, machines, streaming)
+PAGES = (signin, shell, account, channels, admin, machines, streaming)
 ON_STREAMING = (live, trend, point, detection, viewing, displays)  # the parts of the streaming page
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from api.auth import change_password
 from api.security import page_user, renew_cookies
+from callbacks import channels
 from dinsight import accounts
 from dinsight.accounts import Identity
 from dinsight.errors import DinsightError
@@ -76,6 +77,7 @@ def page(services: Services, who: Identity) -> Any:
             role=who.role,
             has_password=accounts.has_password(session, who.id),
             keys=_keys(session, who),
+            notifications=channels.section(services, session, who),
         )
 
 

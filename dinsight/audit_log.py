@@ -47,6 +47,10 @@ ACTIONS = {
     "alert_rule.deleted": "Deleted an alert rule",
     "display.make": "Made a link for a screen",
     "display.revoke": "Revoked a screen's link",
+    "channel.make": "Added a channel of notifications",
+    "channel.change": "Changed a channel",
+    "channel.test": "Sent a test message",
+    "channel.delete": "Deleted a channel",
     DENIED: "Asked for what is not theirs",
 }
 

@@ -145,6 +145,10 @@ class DisplayNotFound(NotFound):
     """There is no such screen."""
 
 
+class ChannelNotFound(NotFound):
+    """There is no such channel."""
+
+
 class UserNotFound(NotFound):
     """There is no such user."""
 
@@ -259,6 +263,14 @@ class EmailTaken(DinsightError):
 
 class InvalidAccount(DinsightError):
     """The account details cannot be used."""
+
+
+class InvalidChannel(DinsightError):
+    """Notices cannot be sent there."""
+
+
+class TooManyChannels(DinsightError):
+    """You have as many channels as there may be: delete one first."""
 
 
 class LinkUsed(DinsightError):

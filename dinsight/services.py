@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dinsight.database import Database, Sessions
 from dinsight.jobs import Runner
 from dinsight.monitor_files import Bounds
+from dinsight.notices.notifier import Tally
 from dinsight.readings import Limits
 from dinsight.replay import Sample
 from dinsight.settings import Settings
@@ -15,13 +16,14 @@ from dinsight.settings import Settings
 
 @dataclass(frozen=True)
 class Services:
-    """Handed to the API and to the callbacks; holds no state of its own."""
+    """Handed to the API and to the callbacks; holds no state but counts."""
 
     settings: Settings
     database: Database
     jobs: Runner
     secret_key: str
     sample: Sample | None = None
+    notices: Tally = field(default_factory=Tally)  # what this instance has sent
 
     @property
     def sessions(self) -> Sessions:

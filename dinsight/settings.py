@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,6 +67,34 @@ def _origins(text: str) -> str:
     return ",".join(found)
 
 
+def _public_url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/@?#]+/?", text):
+        raise ValueError("an address such as https://dinsight.example.com")
+    return text.rstrip("/")
+
+
+def _networks(text: str) -> str:
+    try:
+        found = [str(ipaddress.ip_network(each.strip())) for each in text.split(",")]
+    except ValueError:
+        raise ValueError("networks such as 10.0.0.0/8, with commas between them") from None
+    return ",".join(found)
+
+
+def _sender(text: str) -> str:
+    name, address = parseaddr(text)
+    if not re.fullmatch(r"[!-~]+@[A-Za-z0-9.-]+", address) or not name.isprintable():
+        raise ValueError("an address such as D'insight <dinsight@example.com>")
+    return text
+
+
+def _domains(text: str) -> str:
+    found = [each.strip().lower() for each in text.split(",") if each.strip()]
+    if not all(re.fullmatch(r"[a-z0-9.-]+", each) for each in found):
+        raise ValueError("domains such as example.com, with commas between them")
+    return ",".join(found)
+
+
 def _database_url(text: str) -> str:
     scheme, separator, rest = text.partition("://")
     if not separator or scheme not in {"postgresql", "postgres", "postgresql+psycopg2"}:
@@ -99,6 +128,7 @@ class Settings:
     proxies: int = _setting("DINSIGHT_TRUSTED_PROXIES", 0, _integer(0, 10))
     sockets: int = _setting("DINSIGHT_SOCKETS", 500, _integer(0, 100_000))
     origins: str = _setting("DINSIGHT_ORIGINS", "", _origins)
+    public_url: str = _setting("DINSIGHT_PUBLIC_URL", "", _public_url)
     database_url: str = _secret_setting("DATABASE_URL", _database_url)
     secret_key: str = _secret_setting("DINSIGHT_SECRET_KEY", _long_enough)
     bootstrap_email: str = _setting("DINSIGHT_BOOTSTRAP_EMAIL", "", str)
@@ -122,6 +152,14 @@ class Settings:
     retention_features_days: int = _setting(
         "DINSIGHT_RETENTION_FEATURES_DAYS", 0, _integer(0, 36_500)
     )
+    webhook_networks: str = _setting("DINSIGHT_WEBHOOK_NETWORKS", "", _networks)
+    smtp_host: str = _setting("DINSIGHT_SMTP_HOST", "", str)
+    smtp_port: int = _setting("DINSIGHT_SMTP_PORT", 0, _integer(0, 65_535))
+    smtp_tls: str = _setting("DINSIGHT_SMTP_TLS", "starttls", _one_of("none", "starttls", "tls"))
+    smtp_user: str = _setting("DINSIGHT_SMTP_USER", "", str)
+    smtp_password: str = _secret_setting("DINSIGHT_SMTP_PASSWORD", str)
+    smtp_from: str = _setting("DINSIGHT_SMTP_FROM", "", _sender)
+    email_domains: str = _setting("DINSIGHT_EMAIL_DOMAINS", "", _domains)
     dask_scheduler: str = _setting("DINSIGHT_DASK_SCHEDULER", "", _dask_address)
     metrics_token: str = _secret_setting("DINSIGHT_METRICS_TOKEN", _token)
     log_level: str = _setting(
@@ -161,6 +199,18 @@ class Settings:
         if self.registration:
             return self.registration == "open"
         return is_loopback(self.host) and not self.proxies
+
+    @property
+    def address(self) -> str:
+        """Where people reach the pages, as messages to them say it."""
+        return self.public_url or local_url(self.host, self.port)
+
+
+def local_url(host: str, port: int) -> str:
+    """The address that a browser on this machine opens."""
+    if host in {"127.0.0.1", "::1", "0.0.0.0", "::"}:  # noqa: S104 - compared, not bound
+        host = "localhost"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def is_loopback(host: str) -> bool:

@@ -46,7 +46,13 @@ class Key:
 
 
 def page(
-    *, email: str, full_name: str, role: str, has_password: bool, keys: Sequence[Key]
+    *,
+    email: str,
+    full_name: str,
+    role: str,
+    has_password: bool,
+    keys: Sequence[Key],
+    notifications: html.Section,
 ) -> html.Div:
     return html.Div(
         [
@@ -87,6 +93,7 @@ def page(
                 ],
                 className="card",
             ),
+            notifications,
         ],
         className="account",
     )

@@ -20,6 +20,8 @@ from dinsight.accounts import Identity
 from dinsight.baselines import File
 from dinsight.ingest import Incoming, ingest
 from dinsight.models import Base, Baseline, BaselineVersion, FittedMap
+from dinsight.notices import channels, outbox
+from dinsight.notices.channels import Rules, Wanted
 from dinsight.services import Services
 from tests.conftest import make_user
 from tests.factories import BASELINE, csv, healthy
@@ -30,13 +32,13 @@ POINTS = 40
 NIGHT = "night shift"
 SECRETS = (
     *("ada@example.com", "Pump of Ada", "gateway of Ada", "note of Ada", "wall of Ada"),
-    "Area of Ada",
+    *("Area of Ada", "hook-of-ada.example.com"),
 )
 MISSING = 910_009  # no object has this number
 STARTS = {  # told apart in answers
     **{"baselines": 710_001, "users": 720_001, "api_keys": 730_001},
     **{"displays": 740_001, "monitor_files": 750_001, "areas": 760_001},
-    **{"candidates": 770_001},
+    **{"candidates": 770_001, "channels": 780_001},
 }
 
 Json = dict[str, Any]
@@ -59,6 +61,7 @@ class Ids:
     file: int = MISSING
     area: int = MISSING
     candidate: int = MISSING
+    channel: int = MISSING
 
     def of(self, argument: str) -> list[int]:
         """The objects that an argument of a route can name; KeyError for one that is not known."""
@@ -70,6 +73,7 @@ class Ids:
             "file_id": [self.file],
             "area_id": [self.area],
             "candidate_id": [self.candidate],
+            "channel_id": [self.channel],
         }[argument]
 
 
@@ -152,7 +156,12 @@ def make_world(services: Services, client: FlaskClient, make_baseline: Callable[
         row, _ = accounts.make_key(session, ada.id, "gateway of Ada")
         wall, token = displays.make(session, ada, fitted, name="wall of Ada", stream=NIGHT)
         areas.add(session, ada, fitted, AREA)
-        hers = Ids(fitted, unfitted, row.id, ada.id, wall.id, area=STARTS["areas"])
+        hook = Wanted("webhook", f"https://{SECRETS[-1]}/alerts")
+        channel = channels.add(session, ada, hook, Rules())
+        outbox.write_test(session, channel, now=services.now())
+        hers = Ids(
+            fitted, unfitted, row.id, ada.id, wall.id, area=STARTS["areas"], channel=channel.id
+        )
         for stream in ("default", NIGHT):
             incoming = Incoming(
                 csv(healthy(POINTS), metadata=notes), "batch.csv", stream, key="a key of Ada"
@@ -219,6 +228,7 @@ def _owned(table: Table) -> str:
     files = f"SELECT id FROM monitor_files WHERE baseline_id IN ({baselines})"
     alerts = f"SELECT id FROM alerts WHERE baseline_id IN ({baselines})"
     streams = f"SELECT id FROM streams WHERE baseline_id IN ({baselines})"
+    channels = "SELECT id FROM channels WHERE user_id = :user"
     for column, condition in (
         ("owner_id", "= :user"),
         ("user_id", "= :user"),
@@ -226,6 +236,7 @@ def _owned(table: Table) -> str:
         ("stream_id", f"IN ({streams})"),
         ("file_id", f"IN ({files})"),
         ("alert_id", f"IN ({alerts})"),
+        ("channel_id", f"IN ({channels})"),
     ):
         if column in table.columns:
             return f"{column} {condition}"

@@ -167,6 +167,8 @@ def test_states_are_looked_up_when_they_are_asked_for(
     assert found.value("dinsight_baselines", state="completed") == 1
     assert found.value("dinsight_baselines", state="failed") == 0
     assert found.value("dinsight_job_executor_up") == 0
+    assert found.value("dinsight_notices", state="waiting") == 0
+    assert found.value("dinsight_notices", state="retrying") == 0
     assert found.value("dinsight_database_up") == 1
     assert found.value("dinsight_database_connections", state="in_use") <= 1
     assert found.value("dinsight_database_connections_max") == 30

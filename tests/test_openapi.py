@@ -22,6 +22,7 @@ from tests.test_api_main_job import Api
 WITHOUT_BODY = {
     *("/api/v1/auth/logout", "/api/v1/users/{user_id}/link"),
     "/api/v1/dinsight/{baseline_id}/versions/{version}/adopt",
+    "/api/v1/channels/{channel_id}/test",
 }
 OPEN = {"/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/auth/refresh"}
 
@@ -150,6 +151,7 @@ def test_the_answers_of_the_main_job_are_as_described(
     for baseline in (number, other):
         assert api.fitted(baseline)["status"] == "completed"
     monitor(api, number, other)
+    notify(api, number)
     manage(api, number, other)
     sign_in_and_out(api)
     make_user(services, "boss@example.com", role="admin")
@@ -268,6 +270,24 @@ def manage(api: Checked, number: int, other: int) -> None:
     api("GET", f"{stream}/sessions")
     api("DELETE", f"/dinsight/{other}")
     assert api("GET", f"/dinsight/{other}").status_code == 404
+
+
+def notify(api: Checked, number: int) -> None:
+    hook = {"kind": "webhook", "target": "https://example.com/alerts", "baseline_id": number}
+    made = api("POST", "/channels", json=hook).json["data"]
+    assert made["secret"].startswith("dw_")
+    path = f"/channels/{made['id']}"
+    for wrong in ({"target": "ftp://example.com"}, {"kind": "pigeon"}, {"kind": "email"}):
+        assert api("POST", "/channels", json={**hook, **wrong}).status_code == 422
+    assert api("POST", "/channels", json={**hook, "baseline_id": 999_999}).status_code == 404
+    api("GET", "/channels")
+    assert api("POST", f"{path}/test").status_code == 202
+    api("GET", f"{path}/notices")
+    api("GET", "/channels")
+    api("PUT", path, json={"enabled": False, "baseline_id": None, "least_severity": "high"})
+    assert api("PUT", path, json={"least_severity": "huge"}).status_code == 422
+    api("DELETE", path)
+    assert api("DELETE", path).status_code == 404
 
 
 def administer(boss: Checked) -> None:

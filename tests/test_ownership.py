@@ -57,6 +57,7 @@ from tests.test_api_auth import bearer, login
 API = "/api/v1"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 AREA_ID = "<int:area_id>"
+CHANNEL_ID = "<int:channel_id>"
 BASELINE_ID, KEY_ID, USER_ID = "<int:baseline_id>", "<int:key_id>", "<int:user_id>"
 OF_VERSIONS = f"/dinsight/{BASELINE_ID}"
 DISPLAYS = f"/dinsight/{BASELINE_ID}/displays"
@@ -120,6 +121,12 @@ ROUTES: dict[str, Callable[[], Json]] = {
     f"GET /streaming/{BASELINE_ID}/replay/files": nothing,
     f"DELETE /streaming/{BASELINE_ID}/replay/files/<int:file_id>": nothing,
     "POST /anomaly/detect": body(baseline_dataset_id=MISSING, comparison_dataset_id=MISSING),
+    "GET /channels": nothing,
+    "POST /channels": body(kind="webhook", target="https://example.com/hook"),
+    f"PUT /channels/{CHANNEL_ID}": body(enabled=False),
+    f"DELETE /channels/{CHANNEL_ID}": nothing,
+    f"POST /channels/{CHANNEL_ID}/test": nothing,
+    f"GET /channels/{CHANNEL_ID}/notices": nothing,
     "GET /auth/keys": nothing,
     "POST /auth/keys": body(name="another key"),
     f"DELETE /auth/keys/{KEY_ID}": nothing,
@@ -144,6 +151,7 @@ OPEN: dict[str, Callable[[], Json]] = {
 }
 BODY_IDS = {
     *("baseline_dataset_id", "comparison_dataset_id"),  # of POST /anomaly/detect
+    "baseline_id",  # of POST /channels and PUT /channels/{id}
     "stored",  # a monitor file, of POST /streaming/{id}/replay
     "map_id",  # of POST /dinsight/…/areas: any but the baseline's present map is refused
 }
@@ -311,6 +319,21 @@ def test_a_body_that_names_anothers_monitor_file_is_404(world: World) -> None:
     assert world.rows_of(world.ada) == before
 
 
+def test_a_channel_of_anothers_baseline_is_404(world: World) -> None:
+    (eve, *_) = world.credentials(world.eve)
+    hook = {"kind": "webhook", "target": "https://example.com/hook"}
+    hers = eve("POST", f"{API}/channels", json=hook).json["data"]["id"]
+    before = world.rows_of(world.ada), world.rows_of(world.eve)
+    for number in (world.hers.baseline, MISSING):
+        for method, path, more in (("POST", "/channels", hook), ("PUT", f"/channels/{hers}", {})):
+            answer = eve(method, API + path, json={**more, "baseline_id": number})
+            assert (answer.status_code, answer.json["error"]["code"]) == (404, "BASELINE_NOT_FOUND")
+    assert world.rows_of(world.ada) == before[0]
+    assert [row for row in world.rows_of(world.eve) if row.startswith("channels")] == [
+        row for row in before[1] if row.startswith("channels")
+    ]
+
+
 def test_an_administrator_reaches_everything(world: World) -> None:
     (boss, *_) = world.credentials(world.boss)
     reachable = [
@@ -397,6 +420,21 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
     "account-keys.children": lambda ids: [
         typed(named(key=ids.key, type="account-revoke-key")),
         typed("account-make-key", **{"account-key-name.value": "mine"}),
+    ],
+    "channels-list.children": lambda ids: [
+        *(
+            typed(named(action=action, channel=ids.channel, type="channels-act"))
+            for action in ("test", "switch", "delete")
+        ),
+        typed(
+            "channels-add",
+            **{
+                "channels-kind.value": "webhook",
+                "channels-target.value": "https://example.com/hook",
+                "channels-baseline.value": str(ids.baseline),
+                "channels-severity.value": "low",
+            },
+        ),
     ],
     "admin-people.children": lambda ids: [
         *(act(ids, action) for action in ("link", "user", "admin", "disable", "enable")),

@@ -13,7 +13,7 @@ from dinsight.accounts import Identity
 from dinsight.alerts import events, listing
 from dinsight.alerts.engine import State
 from dinsight.alerts.events import RULES, TOLD
-from dinsight.alerts.ledger import ANOMALY
+from dinsight.alerts.words import ANOMALY, NEW_NORMAL, VERDICTS
 from dinsight.errors import AlertNotFound, InvalidRequest
 from dinsight.models import Alert, Baseline, Json, Stream
 
@@ -84,8 +84,8 @@ def judge(
     (`dinsight.candidates`). Raises AlertNotFound, InvalidRequest, and QueueFull for more rows than
     may wait.
     """
-    if verdict is not None and verdict not in listing.VERDICTS:
-        raise InvalidRequest(f"verdict must be one of {', '.join(listing.VERDICTS)}, or null.")
+    if verdict is not None and verdict not in VERDICTS:
+        raise InvalidRequest(f"verdict must be one of {', '.join(VERDICTS)}, or null.")
     note = check_note(message)
     stream, alert = _hold(session, who, alert_id)
     if verdict != alert.verdict or note:
@@ -93,7 +93,7 @@ def judge(
         alert.verdict_at, alert.verdict_by = (now, who.id) if verdict else (None, None)
         told = {"verdict": verdict} | ({"note": note} if note else {})
         events.record(session, alert, "judged", at=now, user_id=who.id, details=told)
-        if verdict == listing.NEW_NORMAL and alert.alert_type == ANOMALY:
+        if verdict == NEW_NORMAL and alert.alert_type == ANOMALY:
             candidates.propose_alert(session, who, alert, now=now)
     return _done(session, who, stream, alert, now)
 

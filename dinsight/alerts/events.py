@@ -7,9 +7,11 @@ import datetime as dt
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from dinsight.alerts.words import SEVERITIES
 from dinsight.models import Alert, AlertEvent, Json
+from dinsight.notices import outbox
 
-SEVERITY_ORDER = {"low": 0, "medium": 1, "high": 2, "critical": 3}
+ENDS = {"closed": "cleared", "resolved": "cleared"}  # as those who are told of it hear it
 RULES, TOLD = "rules", "told"  # in `Stream.alert_state`
 
 
@@ -25,6 +27,7 @@ def record(
 ) -> None:
     """Note an event of an alert that is stored, in the transaction that brings it about."""
     alert.changed_at = at
+    outbox.write(session, alert, ENDS.get(kind, kind), now=at)
     session.add(
         AlertEvent(
             alert_id=alert.id, at=at, kind=kind, seq=seq, user_id=user_id, details=details or {}
@@ -54,7 +57,7 @@ def count(session: Session, stream_id: int) -> Json:
     return {
         "active": sum(row[1] for row in found),
         "unacknowledged": sum(row[2] for row in found),
-        "severity": max((row[0] for row in found), key=SEVERITY_ORDER.__getitem__, default=None),
+        "severity": max((row[0] for row in found), key=SEVERITIES.index, default=None),
         "revision": newest or 0,
     }
 

@@ -6,20 +6,25 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from dinsight import baselines
 from dinsight.accounts import Identity
-from dinsight.alerts.events import SEVERITY_ORDER
+from dinsight.alerts.words import (
+    ACKNOWLEDGED,
+    ACTIVE,
+    FALSE_ALARM,
+    RESOLVED,
+    SEVERITIES,
+    VERDICTS,
+    link,
+    status,
+)
 from dinsight.errors import AlertNotFound
 from dinsight.models import Alert, AlertEvent, Baseline, Json, Stream, User
 
-ACTIVE, ACKNOWLEDGED, RESOLVED = STATUSES = ("active", "acknowledged", "resolved")
-REAL, FALSE_ALARM, NEW_NORMAL = VERDICTS = ("real", "false_alarm", "new_normal")
-PAGE = "/dashboard/streaming"
 MOST_MARKS = 1_000  # alerts of one epoch
 
 _UNSEEN = Alert.acknowledged_at.is_(None)
@@ -137,7 +142,7 @@ def present(session: Session, who: Identity) -> Json:
         .join(Baseline)
         .where(baselines.visible(who), _OPEN | _UNSEEN)
     ).one()
-    worst = next((name for name, rank in SEVERITY_ORDER.items() if rank == found[2]), None)
+    worst = None if found[2] is None else SEVERITIES[found[2]]
     return {"active": found[0], "unacknowledged": found[1], "severity": worst}
 
 
@@ -253,25 +258,12 @@ def describe(row: Any, now: dt.datetime) -> Json:
     }
 
 
-def status(alert: Alert) -> str:
-    """The word of the API: `active` until somebody has acknowledged it, whatever its condition."""
-    if alert.acknowledged_at is None:
-        return ACTIVE
-    return ACKNOWLEDGED if alert.cleared_at is None else RESOLVED
-
-
-def link(baseline_id: int, stream: str, epoch: int, seq: int) -> str:
-    """The address of the streaming page at that moment."""
-    query = {"baseline_id": baseline_id, "stream": stream, "epoch": epoch, "at": max(1, seq)}
-    return f"{PAGE}?{urlencode(query)}"
-
-
 def _later(first: dt.datetime | None, second: dt.datetime | None) -> dt.datetime | None:
     return max(first, second) if first and second else None
 
 
 def _rank() -> ColumnElement[int]:
-    return case(SEVERITY_ORDER, value=Alert.severity, else_=0)
+    return case({name: at for at, name in enumerate(SEVERITIES)}, value=Alert.severity, else_=0)
 
 
 def _told() -> Any:

@@ -21,13 +21,13 @@ from dinsight import baselines
 from dinsight.accounts import Identity, audit
 from dinsight.alerts import closing
 from dinsight.alerts.engine import LONGEST_WINDOW, Condition
+from dinsight.alerts.words import SEVERITIES
 from dinsight.errors import AlertRuleNotFound, BaselineNotFound, InvalidRequest
 from dinsight.maps.levels import Level
 from dinsight.models import AlertRule, Baseline, Json
 
 MOST = 20  # of a baseline
 NAME_LENGTH = 60
-SEVERITIES = ("low", "medium", "high", "critical")
 LEVEL, SCORE, FLAT, SATURATED, MISSING, STALE = KINDS = (
     *("level", "score", "flat", "saturated", "missing", "stale"),
 )
