@@ -194,7 +194,7 @@ def test_a_notice_arrives_once_complete_and_signed(
     assert (said["id"], said["event"]) == (notice.id, "raised") == (got.id, notice.event)
     assert said["link"] == (
         "https://dinsight.example.com/dashboard/streaming"
-        f"?baseline_id={baseline_id}&stream=night+shift&point=1%3A41"
+        f"?baseline_id={baseline_id}&stream=night+shift&epoch=1&at=41"
     )
     alert = said["alert"]
     assert alert["baseline"] == {"id": baseline_id, "name": "Pump 7"}

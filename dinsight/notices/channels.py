@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, aliased
 
 from dinsight import baselines
 from dinsight.accounts import EMAIL, Identity, audit
+from dinsight.alerts.words import SEVERITIES
 from dinsight.errors import ChannelNotFound, InvalidChannel, TooManyChannels, TooManyRequests
 from dinsight.models import Audit, Baseline, Channel, Notice, User
 from dinsight.notices import addresses, outbox, webhook
@@ -193,8 +194,8 @@ def _may_send(target: str, who: Identity, rules: Rules) -> bool:
 
 
 def _check_severity(severity: str) -> None:
-    if severity not in outbox.SEVERITIES:
-        raise InvalidChannel(f"A severity is one of {', '.join(outbox.SEVERITIES)}.")
+    if severity not in SEVERITIES:
+        raise InvalidChannel(f"A severity is one of {', '.join(SEVERITIES)}.")
 
 
 def _admit_test(session: Session, who: Identity, now: dt.datetime) -> None:
