@@ -13,6 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import (
     access,
+    alerts,
     anomaly,
     areas,
     audit,
@@ -71,7 +72,7 @@ def register(server: Flask, services: Services) -> None:
     api = document.register(server, PREFIX)
     resources = (
         *(auth, users, audit, baselines, displays, monitor, streaming, replay, machines),
-        *(anomaly, areas, versions, channels),
+        *(anomaly, areas, versions, channels, alerts),
     )
     for resource in resources:
         prefix = PREFIX + (resource.blueprint.url_prefix or "")

@@ -231,6 +231,13 @@ STATUS = record(
         "progress_percentage": maybe(NUMBER),
         "baseline_points": COUNT,
         "version": about(WHOLE, "The version of the baseline that is in force"),
+        "alerts": record(
+            {
+                **{"active": COUNT, "unacknowledged": COUNT},
+                "severity": about(maybe(TEXT), "The worst of them"),
+                "revision": about(COUNT, "Another one after every event of an alert"),
+            }
+        ),
         "last_update": maybe(MOMENT),
         "latest_glow_count": COUNT,
         "batch_size": maybe(WHOLE),

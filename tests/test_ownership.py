@@ -58,6 +58,7 @@ API = "/api/v1"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 AREA_ID = "<int:area_id>"
 CHANNEL_ID = "<int:channel_id>"
+ALERT_ID, RULE_ID = "<int:alert_id>", "<int:rule_id>"
 BASELINE_ID, KEY_ID, USER_ID = "<int:baseline_id>", "<int:key_id>", "<int:user_id>"
 OF_VERSIONS = f"/dinsight/{BASELINE_ID}"
 DISPLAYS = f"/dinsight/{BASELINE_ID}/displays"
@@ -127,6 +128,17 @@ ROUTES: dict[str, Callable[[], Json]] = {
     f"DELETE /channels/{CHANNEL_ID}": nothing,
     f"POST /channels/{CHANNEL_ID}/test": nothing,
     f"GET /channels/{CHANNEL_ID}/notices": nothing,
+    "GET /alerts": nothing,
+    f"GET /alerts/{ALERT_ID}": nothing,
+    f"POST /alerts/{ALERT_ID}/acknowledge": body(message="Taken over"),
+    f"POST /alerts/{ALERT_ID}/resolve": body(message="Taken over"),
+    f"POST /alerts/{ALERT_ID}/shelve": body(until=None),
+    f"POST /alerts/{ALERT_ID}/verdict": body(verdict="real"),
+    "GET /alerts/quality": nothing,
+    "GET /alerts/rules": nothing,
+    "POST /alerts/rules": body(name="Taken over", kind="level", level="alarm", baseline_id=MISSING),
+    f"PUT /alerts/rules/{RULE_ID}": body(name="Taken over"),
+    f"DELETE /alerts/rules/{RULE_ID}": nothing,
     "GET /auth/keys": nothing,
     "POST /auth/keys": body(name="another key"),
     f"DELETE /auth/keys/{KEY_ID}": nothing,
@@ -151,10 +163,11 @@ OPEN: dict[str, Callable[[], Json]] = {
 }
 BODY_IDS = {
     *("baseline_dataset_id", "comparison_dataset_id"),  # of POST /anomaly/detect
-    "baseline_id",  # of POST /channels and PUT /channels/{id}
+    "baseline_id",  # of POST /channels, PUT /channels/{id} and POST /alerts/rules
     "stored",  # a monitor file, of POST /streaming/{id}/replay
     "map_id",  # of POST /dinsight/…/areas: any but the baseline's present map is refused
 }
+NAMES_A_BASELINE = {"/anomaly/detect", "/alerts/rules"}  # in the body: here one that nobody has
 ROLES_IN_BODIES = {f"PATCH /users/{USER_ID}", "POST /users"}  # for administrators alone
 OF_A_BASELINE = {"seq", "version"}  # arguments that count from 1 in each
 BASELINES, VERSIONS = "/dashboard/baselines", "/dashboard/versions"
@@ -285,7 +298,7 @@ def test_what_names_no_object_tells_and_changes_nothing_of_anothers(
             continue
         (eve,) = (each for each in world.credentials(world.eve) if each.name == kind)
         answer = eve(method, API + path, **make())
-        assert answer.status_code != 404 or path == "/anomaly/detect", route
+        assert answer.status_code != 404 or path in NAMES_A_BASELINE, route
         assert not any(secret in answer.text for secret in SECRETS), route
         answer.close()
         assert world.rows_of(world.ada) == before, route
@@ -316,6 +329,21 @@ def test_a_body_that_names_anothers_monitor_file_is_404(world: World) -> None:
         path = f"{API}/streaming/{world.eves_baseline}/replay"
         answer = eve("POST", path, json={"stored": number})
         assert (answer.status_code, answer.json["error"]["code"]) == (404, "MONITOR_FILE_NOT_FOUND")
+    assert world.rows_of(world.ada) == before
+
+
+def test_a_rule_for_anothers_baseline_is_404(world: World) -> None:
+    before = world.rows_of(world.ada)
+    rule = {"name": "Taken over", "kind": "level", "level": "alarm"}
+    for eve in world.credentials(world.eve):
+        for number in (world.hers.baseline, world.hers.unfitted):
+            answers = [
+                told(eve("POST", f"{API}/alerts/rules", json={**rule, "baseline_id": each}), each)
+                for each in (number, MISSING)
+            ]
+            assert answers[0] == answers[1]
+            hers = eve("GET", f"{API}/alerts/rules?baseline_id={number}")
+            assert hers.status_code == 404
     assert world.rows_of(world.ada) == before
 
 
