@@ -6,6 +6,7 @@ import csv as csvlib
 import dataclasses
 import datetime as dt
 import io
+import itertools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -296,6 +297,7 @@ def test_a_size_is_told_before_the_file_is_made(
 
 # --- and back again ---
 
+NUMBERS = itertools.count()
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 RISKY = st.builds(
@@ -333,7 +335,7 @@ def test_an_exported_csv_posts_back_without_change(
     send: Send,
     file: File,
 ) -> None:
-    stream = f"s{data.draw(st.integers(0, 10**12))}"
+    stream = f"s{next(NUMBERS)}"
     names = data.draw(st.lists(NAME, unique=True, max_size=3))
     count = data.draw(st.integers(1, 5))
     values = np.array(
@@ -354,14 +356,16 @@ def test_an_exported_csv_posts_back_without_change(
     with services.sessions() as session:
         one, two = (
             session.execute(
-                select(Point.x, Point.y, Point.score, Point.metadata_, Point.features)
+                select(
+                    Point.x, Point.y, Point.score, Point.metadata_.label("about"), Point.features
+                )
                 .where(Point.stream_id == streams.find(session, user, baseline_id, name).id)
                 .order_by(Point.seq)
             ).all()
             for name in (f"{stream} one", f"{stream} two")
         )
     assert [tuple(row) for row in one] == [tuple(row) for row in two]
-    assert [row.metadata for row in one] == rows
+    assert [row.about for row in one] == rows
     assert b"".join(bytes(row.features) for row in two) == values.tobytes()
     second = file(stream=f"{stream} two", features=True)
     assert second.splitlines()[0] == sent.splitlines()[0]
