@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import orjson
@@ -32,10 +31,9 @@ class CsvFile:
         return _line(map(quoted, self._names)).encode()
 
     def add(self, points: Points) -> bytes:
-        # A name or a note often stands in many rows: it is escaped once a piece.
-        cell = lru_cache(4_096)(_cell)
+        cells = _Cells()
         lines: Iterator[str] = (
-            f"{seq},{points.epoch},{at},{x},{y},{score},{LEVELS[level]},{cell(source)}"
+            f"{seq},{points.epoch},{at},{x},{y},{score},{LEVELS[level]},{cells[source]}"
             for seq, at, x, y, score, level, source in zip(
                 *(points.seq, points.times(), points.x, points.y, points.score),
                 *(points.level, points.source),
@@ -43,7 +41,8 @@ class CsvFile:
             )
         )
         if self._columns:
-            more = (self._metadata(text, cell) for text in points.metadata)
+            rows = (map(orjson.loads(text).get, self._columns) for text in points.metadata)
+            more = (",".join(map(cells.__getitem__, row)) for row in rows)
             lines = map(",".join, zip(lines, more, strict=True))
         if points.readings is None:
             return "".join(f"{line}\n" for line in lines).encode()
@@ -54,13 +53,6 @@ class CsvFile:
 
     def end(self) -> bytes:
         return b""
-
-    def _metadata(self, text: str, cell: Callable[[str], str]) -> str:
-        known = orjson.loads(text)
-        return ",".join(
-            cell(value) if (value := known.get(name)) is not None else ABSENT
-            for name in self._columns
-        )
 
 
 def numbers(readings: bytes) -> bytes:
@@ -84,8 +76,12 @@ def quoted(text: str) -> str:
     return text
 
 
-def _cell(text: str) -> str:
-    return quoted(escaped(text))
+class _Cells(dict[str | None, str]):
+    """Cells by their text, None where there is none: what stands in many rows is made once."""
+
+    def __missing__(self, text: str | None) -> str:
+        self[text] = cell = ABSENT if text is None else quoted(escaped(text))
+        return cell
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,8 @@ MOST_BYTES = 512 * 1024  # of readings in a piece
 COLUMNS = (
     Point.seq,
     cast(func.extract("epoch", Point.received_at) * 1_000_000, BigInteger).label("received_at"),
-    *(Point.x, Point.y, Point.score, Point.level, Point.source),
+    *(cast(column, Text) for column in (Point.x, Point.y, Point.score)),
+    *(Point.level, Point.source),
     cast(Point.metadata_, Text).label("metadata"),
 )
 
@@ -32,15 +33,17 @@ COLUMNS = (
 class Points:
     """Points of one epoch, by columns; `received_at` is in microseconds since 1970.
 
-    `metadata` is a JSON object for each, `readings` its little-endian float32 or None.
+    Numbers that are not whole are text, the shortest that is read as the same float32: PostgreSQL
+    writes it, which has a processor of its own. `metadata` is a JSON object for each, `readings`
+    its little-endian float32 or None.
     """
 
     epoch: int
     seq: tuple[int, ...]
     received_at: tuple[int, ...]
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-    score: tuple[float, ...]
+    x: tuple[str, ...]
+    y: tuple[str, ...]
+    score: tuple[str, ...]
     level: tuple[int, ...]
     source: tuple[str, ...]
     metadata: tuple[str, ...]
@@ -89,7 +92,7 @@ def _piece(
     columns = [*COLUMNS, *([Point.features] if selection.features else [])]
     asked = query(*columns).where(*within(selection.stream_id, part.epoch, start, stop))
     with sessions() as session:
-        rows: list[Any] = list(session.connection().execute(asked.order_by(Point.seq)))
+        rows: Sequence[Any] = session.connection().execute(asked.order_by(Point.seq)).all()
     if len(rows) != stop - start or (selection.features and any(r[-1] is None for r in rows)):
         raise ExportInterrupted()
     if wanted.is_window:
