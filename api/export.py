@@ -8,7 +8,7 @@ import itertools
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal, cast
 
 from flask import Flask, Response, current_app, request
@@ -74,7 +74,7 @@ def export(baseline_id: int) -> Response:
     kind = request.args.get("format") or "csv"
     if kind not in KINDS:
         raise InvalidRequest(f"format must be one of {', '.join(KINDS)}.")
-    asked = wanted()
+    asked = wanted(request.args)
     sessions = services().sessions
     with contextlib.ExitStack() as held:
         held.enter_context(slots().taken(who().id))
@@ -92,13 +92,14 @@ def export(baseline_id: int) -> Response:
     return response
 
 
-def wanted() -> Wanted:
-    """What the query asks for; raises InvalidRequest."""
-    return Wanted(_epoch(), moment("from"), moment("to"), switch("features", default=False))
+def wanted(query: Mapping[str, str]) -> Wanted:
+    """What a query asks for; raises InvalidRequest."""
+    since, until = moment("from", query), moment("to", query)
+    return Wanted(_epoch(query), since, until, switch("features", query, default=False))
 
 
-def _epoch() -> int | Literal["all"] | None:
-    text = request.args.get("epoch") or ""
+def _epoch(query: Mapping[str, str]) -> int | Literal["all"] | None:
+    text = query.get("epoch") or ""
     if text in {"", ALL}:
         return ALL if text else None
     if not text.isascii() or not text.isdecimal() or len(text) > 9:

@@ -65,17 +65,17 @@ def whole(name: str, default: int, *, low: int = 0, clamp: int = MOST) -> int:
     return min(int(text[:20]), clamp)
 
 
-def switch(name: str, *, default: bool = True) -> bool:
-    """A switch of the query, 1 or 0. Raises InvalidRequest."""
-    text = request.args.get(name) or str(int(default))
+def switch(name: str, query: Mapping[str, str] | None = None, *, default: bool = True) -> bool:
+    """A switch of the query, 1 or 0; by default of this request's. Raises InvalidRequest."""
+    text = (request.args if query is None else query).get(name) or str(int(default))
     if text not in {"0", "1"}:
         raise InvalidRequest(f"{name} must be 0 or 1.")
     return text == "1"
 
 
-def moment(name: str) -> dt.datetime | None:
-    """A time of the query with its zone, None where it is left out. Raises InvalidRequest."""
-    text = request.args.get(name)
+def moment(name: str, query: Mapping[str, str]) -> dt.datetime | None:
+    """A time of a query with its zone, None where it is left out. Raises InvalidRequest."""
+    text = query.get(name)
     if not text:
         return None
     try:

@@ -10,9 +10,11 @@ from callbacks import (
     baselines,
     detection,
     displays,
+    export,
     live,
     machines,
     point,
+    report,
     shell,
     signin,
     streaming,
@@ -22,7 +24,8 @@ from callbacks import (
 from dinsight.services import Services
 
 PAGES = (signin, shell, account, admin, machines, streaming)
-ON_STREAMING = (live, trend, point, detection, viewing, displays)  # the parts of the streaming page
+# The parts of the streaming page, and what is opened from it.
+ON_STREAMING = (live, trend, point, detection, viewing, displays, export, report)
 
 
 def register(app: Dash, services: Services) -> None:

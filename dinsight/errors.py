@@ -117,6 +117,10 @@ class StreamNotFound(NotFound):
     """This baseline has no such stream."""
 
 
+class AlertNotFound(NotFound):
+    """There is no such alert."""
+
+
 class EpochNotFound(NotFound):
     """The stream has no such epoch."""
 

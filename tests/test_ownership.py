@@ -444,6 +444,10 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
             *("live-start", "live-pause", "live-resume", "live-stop", "live-reset-confirm"),
         )
     ],
+    "export-about.children": lambda ids: [
+        Press("export-ask.data", {"export-ask.data": ask(ids, **wanted)})
+        for wanted in ({}, {"baseline_id": ids.unfitted}, {"epoch": "all", "format": "jsonl"})
+    ],
     "displays-list.children": lambda ids: [
         typed(button, **{"displays-name.value": "a wall", "live-view.data": ask(ids)})
         for button in ("displays-open", "displays-make", named(display=ids.display, type=REVOKE))

@@ -11,6 +11,7 @@ file with a hole in it is never made to look whole.
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Protocol
 
 from dinsight.database import Sessions
@@ -18,7 +19,7 @@ from dinsight.exporting.csvfile import CsvFile
 from dinsight.exporting.jsonl import JsonLines
 from dinsight.exporting.parquet import Parquet
 from dinsight.exporting.points import Points, read
-from dinsight.exporting.selection import ALL, Part, Selection, Wanted, select
+from dinsight.exporting.selection import ALL, Part, Selection, Wanted, metadata_names, select
 
 __all__ = ["ALL", "FORMATS", "Part", "Selection", "Wanted", "estimated_bytes", "select", "written"]
 
@@ -52,8 +53,9 @@ def written(sessions: Sessions, selection: Selection, kind: str) -> Generator[by
 def estimated_bytes(sessions: Sessions, selection: Selection, kind: str) -> int:
     """About how large the file will be, by what its first points take."""
     few, share = selection.beginning(SAMPLED)
+    few = replace(few, columns=metadata_names(sessions, few))
     if not few.points:
         return sum(map(len, written(sessions, few, kind)))
-    none = selection.without_points()
+    none = few.without_points()
     frame = sum(map(len, written(sessions, none, kind)))
     return frame + round((sum(map(len, written(sessions, few, kind))) - frame) * share)
