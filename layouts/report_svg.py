@@ -25,6 +25,7 @@ ROOM = 1.08  # around what is shown
 WIDE, HIGH = 760, 190  # of the trend
 LEFT, BOTTOM = 52, 26  # for its labels
 TICKS = 5
+MOST_DOTS = 3_000  # cells; more are a picture
 LEVELS = {1: "warning", 2: "alarm"}
 
 
@@ -66,12 +67,11 @@ def map_svg(
     places = np.asarray(places, np.float64)
     spots = [(float(x), float(y)) for x, y in newest]
     on = frame(places, counted, [*spots, *([marked] if marked else [])])
-    layers = [
-        *pictures.of_baseline(places, rgb(BASELINE)),
-        *pictures.of_cells(counted, rgb(MONITOR), rgb(ANOMALOUS)),
-    ]
+    healthy = cells.none(cells.lattice_of(places))
+    healthy = cells.count(healthy, places[:, 0], places[:, 1], np.zeros(len(places), bool))
     parts = [
-        *(_image(each, on) for each in layers),
+        *_cloud(healthy, on, "baseline", BASELINE, BASELINE),
+        *_cloud(counted, on, "monitor", MONITOR, ANOMALOUS),
         *(f'<circle class="newest" {_at(on, spot)} r="5"/>' for spot in spots),
     ]
     if marked:
@@ -97,7 +97,7 @@ def trend_svg(found: Trend, limit: float, warning: float, marked: int | None = N
         at = across(int(number) * found.width + 1)
         bars.append(
             f'<rect class="score {LEVELS.get(int(level), "healthy")}" x="{at:.1f}" y="{top:.1f}" '
-            f'width="{wide:.1f}" height="{max(1.5, bottom - top):.1f}"/>'
+            f'width="{wide:.1f}" height="{max(3.0, bottom - top):.1f}"/>'
         )
     parts = [
         *_episodes(found, across),
@@ -178,6 +178,19 @@ def _scale(up: Up) -> Iterable[str]:
         at = up(10.0**power)
         yield f'<line class="grid" x1="{LEFT}" x2="{WIDE}" y1="{at:.1f}" y2="{at:.1f}"/>'
         yield f'<text x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{10.0**power:g}</text>'
+
+
+def _cloud(counted: Cells, on: Frame, name: str, normal: str, anomalous: str) -> Iterable[str]:
+    """Cells that hold points: as dots where they are few, else as a picture of their density."""
+    if len(counted.column) > MOST_DOTS:
+        return [
+            _image(each, on) for each in pictures.of_cells(counted, rgb(normal), rgb(anomalous))
+        ]
+    kinds = [f"{name} anomalous" if bad else name for bad in counted.counts[:, 1]]
+    return [
+        f'<circle class="{kind}" {_at(on, (float(x), float(y)))} r="2.2"/>'
+        for x, y, kind in zip(*cells.centres(counted), kinds, strict=True)
+    ]
 
 
 def _image(picture: Picture, on: Frame) -> str:

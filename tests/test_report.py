@@ -233,11 +233,12 @@ def test_the_map_shows_what_is_marked_wherever_it_is() -> None:
         assert 0 <= on.y(y) <= SIDE
     assert on.y(10.0) < on.y(5.0)
     drawn = ET.fromstring(map_svg(places, counted, places[-3:], far))
-    names = [element.tag.split("}")[1] for element in drawn]
-    assert names.count("image") >= 2
-    assert [e.get("class") for e in drawn if e.tag.endswith("circle")] == ["newest"] * 3 + [
-        "marked"
-    ]
+    kinds = [e.get("class") for e in drawn if e.tag.endswith("circle")]
+    assert kinds[-4:] == ["newest"] * 3 + ["marked"]
+    assert set(kinds[:-4]) == {"baseline", "monitor anomalous"}
+    many = np.random.default_rng(1).uniform(0, 10, (20_000, 2))
+    crowd = count(none(lattice_of(places)), many[:, 0], many[:, 1], np.zeros(20_000, bool))
+    assert "<image" in map_svg(places, crowd, places[-3:])
 
 
 def test_the_trend_shows_scores_limits_and_episodes_to_scale() -> None:
