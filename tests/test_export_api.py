@@ -35,7 +35,7 @@ from tests.simulator_kit import QUICK
 from tests.test_api_auth import bearer, login
 from tests.test_api_main_job import Api
 
-MANY = 40_000
+MANY = 20_000
 FILL = """
 INSERT INTO points (stream_id, epoch, seq, received_at, source, x, y, score, level, metadata,
                     features)
