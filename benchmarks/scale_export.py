@@ -52,7 +52,8 @@ def run(client: Client, number: int, points: int, features: int) -> list[Export]
     """Export a stream of so many points, which is made first, in every format."""
     stream = f"export{points}x{features}"
     log.info("a stream of %s points of %s features", f"{points:,}", features)
-    client.json("POST", f"/api/bench/whole/{number}/{stream}/{points}/{features}")
+    # Each on a connection of its own: an idle one is closed while a long export goes on.
+    client.another().json("POST", f"/api/bench/whole/{number}/{stream}/{points}/{features}")
     path = f"/api/v1/streaming/{number}/export?stream={stream}&features={int(features > 0)}"
     _take(client, f"{path}&format=parquet&epoch=1&to=2000-01-01T00:00:00Z")  # imports its library
     return [_measured(client, path, kind, points, features) for kind in KINDS]

@@ -196,6 +196,7 @@ def _owned(table: Table) -> str:
         ("baseline_id", f"IN ({baselines})"),
         ("stream_id", f"IN ({streams})"),
         ("file_id", f"IN ({files})"),
+        ("alert_id", f"IN (SELECT id FROM alerts WHERE baseline_id IN ({baselines}))"),
     ):
         if column in table.columns:
             return f"{column} {condition}"
