@@ -26,6 +26,7 @@ from api import (
     docs,
     document,
     errors,
+    export,
     health,
     limits,
     live,
@@ -67,11 +68,12 @@ def register(server: Flask, services: Services) -> None:
     server.before_request(keep_pages_out)
     server.before_request(bodies.check)
     limits.register(server, services.settings)
+    export.register(server, services.settings)
     security.register(server, services.settings, services.secret_key)
     errors.register(server)
     api = document.register(server, PREFIX)
     resources = (
-        *(auth, users, audit, baselines, displays, monitor, streaming, replay, machines),
+        *(auth, users, audit, baselines, displays, monitor, streaming, export, replay, machines),
         *(anomaly, areas, versions, channels, alerts),
     )
     for resource in resources:
