@@ -30,6 +30,7 @@ from api import (
     machines,
     metrics,
     monitor,
+    playback,
     replay,
     security,
     streaming,
@@ -69,7 +70,7 @@ def register(server: Flask, services: Services) -> None:
     api = document.register(server, PREFIX)
     resources = (
         *(auth, users, audit, baselines, displays, monitor, streaming, replay, machines),
-        *(anomaly, areas),
+        *(anomaly, areas, playback),
     )
     for resource in resources:
         prefix = PREFIX + (resource.blueprint.url_prefix or "")

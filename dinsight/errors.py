@@ -113,6 +113,10 @@ class StreamNotFound(NotFound):
     """This baseline has no such stream."""
 
 
+class EpochNotFound(NotFound):
+    """This stream has no such run, or it is no longer kept."""
+
+
 class MonitorFileNotFound(NotFound):
     """There is no such monitor file."""
 

@@ -14,7 +14,7 @@ import numpy as np
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session, undefer
 
-from dinsight import copying, maps, readings, report_card
+from dinsight import copying, maps, readings, report_card, sensitivity
 from dinsight.database import Sessions
 from dinsight.errors import DinsightError
 from dinsight.models import Baseline, BaselinePoint, Epoch, FittedMap, Job, Json, Stream, Upload
@@ -211,7 +211,8 @@ def store(session: Session, baseline_id: int, rows: Rows, made: Made) -> None:
     stream = Stream(baseline_id=baseline_id, name=DEFAULT_STREAM, map_id=map_id)
     session.add(stream)
     session.flush()
-    session.add(Epoch(stream_id=stream.id, epoch=1, map_id=map_id))
+    limits = [[1, sensitivity.limit_of({})]]
+    session.add(Epoch(stream_id=stream.id, epoch=1, map_id=map_id, limits=limits))
 
 
 def store_map(session: Session, baseline_id: int, made: Made) -> int:

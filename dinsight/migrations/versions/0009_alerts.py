@@ -367,9 +367,11 @@ def upgrade() -> None:
         "streams",
         sa.Column("alert_state", JSONB(), server_default="{}", nullable=False),
     )
+    op.add_column("epochs", sa.Column("limits", JSONB(), server_default="[]", nullable=False))
 
 
 def downgrade() -> None:
+    op.drop_column("epochs", "limits")
     op.drop_column("streams", "alert_state")
     op.drop_column("baselines", "rules_revision")
     for table in (
