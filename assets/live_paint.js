@@ -64,7 +64,7 @@
   function paintMoment(live) {
     const about = dinsight.playback.moment();
     const { line } = dinsight.playback.state() || {};
-    const machine = dinsight.words.was(about, new Date());
+    const machine = dinsight.words.was(about);
     dinsight.put("live-state", { text: machine.word, className: `state state-${machine.kind}` });
     dinsight.put("live-heard", { text: machine.heard });
     const limit = about && dinsight.moments.limit(line, about.seq);

@@ -317,7 +317,7 @@
   }
 
   function toLive() {
-    window.dash_clientside.set_props("url", { search: dinsight.browser.search(play.view) });
+    visit(dinsight.browser.search(play.view));
   }
 
   /** Play back an epoch: of the page's stream, or of another one. */
@@ -327,8 +327,16 @@
       if (play.line) go(play.line.first_seq);
       return;
     }
-    const search = dinsight.browser.search({ baseline_id: view.baseline_id, stream }, { epoch });
-    window.dash_clientside.set_props("url", { search });
+    visit(dinsight.browser.search({ baseline_id: view.baseline_id, stream }, { epoch }));
+  }
+
+  /** The page follows the address; a timer of the moment before must not name it again. */
+  function visit(search) {
+    if (play) {
+      window.clearTimeout(play.settle);
+      play.playing = false;
+    }
+    dinsight.shell.visit(dinsight.browser.PATH + search);
   }
 
   /* ---- words ---- */

@@ -29,15 +29,18 @@
   }
 
   function levels(context, { trend, last_seq: last }, x, height, colours) {
-    trend.number.forEach((number, i) => {
-      const level = trend.level[i];
-      if (!level) return;
-      const from = number * trend.width + 1;
-      const wide = Math.max(LEAST, x(Math.min(last, from + trend.width)) - x(from));
+    let i = 0;
+    while (i < trend.number.length) {
+      const start = i;
+      const level = trend.level[start];
+      while (i < trend.number.length && trend.level[i] === level) i += 1;
+      if (!level) continue;
+      const from = trend.number[start] * trend.width + 1;
+      const to = Math.min(last, (trend.number[i - 1] + 1) * trend.width + 1);
       const tall = HEIGHTS[level] * height;
       context.fillStyle = colours[level];
-      context.fillRect(Math.max(0, x(from)), height - tall, wide, tall);
-    });
+      context.fillRect(Math.max(0, x(from)), height - tall, Math.max(LEAST, x(to) - x(from)), tall);
+    }
   }
 
   function diamond(context, at) {

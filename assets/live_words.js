@@ -73,10 +73,12 @@
   }
 
   /** The machine's state at a moment of a recording. */
-  function was(about, now) {
+  function was(about) {
     if (!about) return { word: "Unknown", kind: "unknown", heard: "" };
     const word = WORD[about.level];
-    return { word: `was ${word}`, kind: word.toLowerCase(), heard: `at ${clock(about.at, now)}` };
+    const time = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+    const heard = `at ${new Intl.DateTimeFormat(undefined, time).format(new Date(about.at))}`;
+    return { word: `was ${word}`, kind: word.toLowerCase(), heard };
   }
 
   /** "250 / 1,000", or "250" where no total is declared. */
