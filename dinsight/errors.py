@@ -118,7 +118,7 @@ class StreamNotFound(NotFound):
 
 
 class EpochNotFound(NotFound):
-    """The stream has no such epoch."""
+    """This stream has no such epoch, or it is no longer kept."""
 
 
 class MonitorFileNotFound(NotFound):

@@ -7,7 +7,7 @@ import enum
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 
-from layouts import detection, export, figures, kiosk, point, replay, trend, viewing
+from layouts import detection, export, figures, kiosk, playback, point, replay, trend, viewing
 from layouts.components import button, confirmation, fact, field
 from layouts.figures import POINT_SIZE, config, nothing
 
@@ -106,6 +106,7 @@ def page() -> html.Div:
             _view_bar(),
             _machine(),
             _stage(),
+            playback.bar(),
             trend.section(),
             _controls(),
             _status(),
@@ -116,6 +117,7 @@ def page() -> html.Div:
             _reset_dialog(),
             export.dialog(),
             viewing.section(),
+            playback.section(),
             kiosk.section(),
         ],
         className="streaming",

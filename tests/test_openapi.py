@@ -275,6 +275,10 @@ def manage(api: Checked, number: int, other: int) -> None:
     api("GET", f"/dinsight/{number}")
     api("DELETE", f"{stream}/reset")
     api("GET", f"{stream}/sessions")
+    api("GET", f"{stream}/playback?epoch=1&first=3&count=5")
+    api("GET", f"{stream}/timeline?epoch=1")
+    assert api("GET", f"{stream}/playback?epoch=99").status_code == 404
+    assert api("GET", f"{stream}/timeline?epoch=0").status_code == 400
     api("DELETE", f"/dinsight/{other}")
     assert api("GET", f"/dinsight/{other}").status_code == 404
 

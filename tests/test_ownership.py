@@ -114,6 +114,8 @@ ROUTES: dict[str, Callable[[], Json]] = {
     f"DELETE /streaming/{BASELINE_ID}/reset": nothing,
     f"GET /streaming/{BASELINE_ID}/sessions": nothing,
     f"GET /streaming/{BASELINE_ID}/export": nothing,
+    f"GET /streaming/{BASELINE_ID}/playback": nothing,
+    f"GET /streaming/{BASELINE_ID}/timeline": nothing,
     f"PUT /streaming/{BASELINE_ID}/config": body(total_points=7, latest_glow_count=3),
     f"POST /streaming/{BASELINE_ID}/control": body(action="stop"),
     "GET /machines": nothing,
