@@ -18,6 +18,7 @@ from api import (
     areas,
     audit,
     auth,
+    back_tests,
     baselines,
     bodies,
     channels,
@@ -75,7 +76,7 @@ def register(server: Flask, services: Services) -> None:
     api = document.register(server, PREFIX)
     resources = (
         *(auth, users, audit, baselines, displays, monitor, streaming, export, playback, replay),
-        *(machines, anomaly, areas, versions, channels, alerts),
+        *(machines, anomaly, areas, versions, channels, alerts, back_tests),
     )
     for resource in resources:
         prefix = PREFIX + (resource.blueprint.url_prefix or "")

@@ -129,6 +129,10 @@ class AreaNotFound(NotFound):
     """This baseline has no such area."""
 
 
+class BackTestNotFound(NotFound):
+    """There is no such trial."""
+
+
 class CandidateNotFound(NotFound):
     """These rows are not in the queue."""
 
@@ -171,6 +175,10 @@ class BaselineNotReady(DinsightError):
 
 class BaselineFailed(DinsightError):
     """This baseline could not be fitted."""
+
+
+class BackTestsWaiting(DinsightError):
+    """Too many trials wait already."""
 
 
 class MapUnchanged(DinsightError):

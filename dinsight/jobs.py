@@ -22,7 +22,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select, update
 
-from dinsight import maps, readings, refitting, work, worker
+from dinsight import back_testing, maps, readings, refitting, work, worker
 from dinsight.cluster import Cluster
 from dinsight.database import Database, is_outage
 from dinsight.errors import DatabaseUnavailable, ExecutorUnavailable
@@ -76,6 +76,16 @@ class Claim:
     baseline_id: int
     attempts: int
     lease: str
+    kind: str
+
+    @property
+    def doing(self) -> str:
+        """What is done to the baseline, for the log."""
+        return "trying a rule on" if self.kind == back_testing.KIND else "fitting"
+
+    @property
+    def noun(self) -> str:
+        return "trial" if self.kind == back_testing.KIND else "fit"
 
 
 @dataclass
@@ -193,9 +203,11 @@ class Runner:
             log.error("%s", error.message)
 
     def _perform(self, claim: Claim) -> None:
-        log.info("fitting baseline %s (attempt %s)", claim.baseline_id, claim.attempts)
+        log.info("%s baseline %s (attempt %s)", claim.doing, claim.baseline_id, claim.attempts)
         if claim.attempts > MOST_ATTEMPTS:
-            self._give_up(claim, "The fit ended unexpectedly three times; is there enough memory?")
+            self._give_up(
+                claim, f"The {claim.noun} ended unexpectedly three times; is there enough memory?"
+            )
             return
         began = time.monotonic()
         try:
@@ -212,19 +224,21 @@ class Runner:
             future.result()
             self.tally.performed += 1
             self.tally.seconds += time.monotonic() - began
-            log.info("fitted baseline %s", claim.baseline_id)
+            log.info("done: %s baseline %s", claim.doing, claim.baseline_id)
         except BrokenExecutor:
-            log.error("the job process died while fitting baseline %s", claim.baseline_id)
+            log.error("the job process died while %s baseline %s", claim.doing, claim.baseline_id)
             self._lose(claim, attempts=claim.attempts)
         except (ExecutorUnavailable, futures.CancelledError):
-            log.warning("the Dask scheduler was lost while fitting baseline %s", claim.baseline_id)
+            log.warning(
+                "the Dask scheduler was lost while %s baseline %s", claim.doing, claim.baseline_id
+            )
             self._lose(claim, attempts=claim.attempts - 1)  # which is not the job's fault
         except Exception as error:
             self._release(claim, attempts=claim.attempts)
             if is_outage(error):
                 raise
-            log.exception("fitting baseline %s failed", claim.baseline_id)
-            self._give_up(claim, "The fit failed inside the server; its log says why.")
+            log.exception("%s baseline %s failed", claim.doing, claim.baseline_id)
+            self._give_up(claim, f"The {claim.noun} failed inside the server; its log says why.")
 
     def _lose(self, claim: Claim, attempts: int) -> None:
         """Give the job back: what it ran on is gone."""
@@ -247,9 +261,9 @@ class Runner:
                 update(Job)
                 .where(Job.id == free)
                 .values(lease=lease, lease_until=func.now() + LEASE, attempts=Job.attempts + 1)
-                .returning(Job.id, Job.baseline_id, Job.attempts)
+                .returning(Job.id, Job.baseline_id, Job.attempts, Job.kind)
             ).one_or_none()
-        return Claim(row.id, row.baseline_id, row.attempts, lease) if row else None
+        return Claim(row.id, row.baseline_id, row.attempts, lease, row.kind) if row else None
 
     def _renew(self, claim: Claim) -> None:
         with self._database.sessions.begin() as session:

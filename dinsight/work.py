@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dinsight import fitting, readings, refitting, version_fit
+from dinsight import back_testing, fitting, readings, refitting, version_fit
 from dinsight.database import Sessions
 from dinsight.models import Job
 
@@ -20,6 +20,8 @@ def perform(sessions: Sessions, job_id: int, lease: str, limits: readings.Limits
         refitting.refit(sessions, job_id, lease)
     elif kind == VERSION:
         version_fit.build(sessions, job_id, lease)
+    elif kind == back_testing.KIND:
+        back_testing.perform(sessions, job_id, lease)
     elif kind is not None:
         fitting.fit(sessions, job_id, lease, limits)
 
@@ -27,7 +29,11 @@ def perform(sessions: Sessions, job_id: int, lease: str, limits: readings.Limits
 def give_up(session: Session, job_id: int, lease: str, baseline_id: int, reason: str) -> None:
     """Store why the job cannot be done; raises LeaseLost if it is no longer ours."""
     fitting.hold(session, job_id, lease)
-    fail = {refitting.KIND: refitting.fail, VERSION: version_fit.fail}
+    fail = {
+        refitting.KIND: refitting.fail,
+        VERSION: version_fit.fail,
+        back_testing.KIND: back_testing.fail,
+    }
     fail.get(_kind(session, job_id) or FIT, fitting.fail)(session, job_id, baseline_id, reason)
 
 

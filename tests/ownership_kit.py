@@ -16,7 +16,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from api import display_door
-from dinsight import accounts, areas, candidates, displays, fitting, monitor_files
+from dinsight import accounts, areas, back_testing, candidates, displays, fitting, monitor_files
 from dinsight.accounts import Identity
 from dinsight.baselines import File
 from dinsight.ingest import Incoming, ingest
@@ -48,7 +48,7 @@ STARTS = {  # told apart in answers
     **{"baselines": 710_001, "users": 720_001, "api_keys": 730_001},
     **{"displays": 740_001, "monitor_files": 750_001, "areas": 760_001},
     **{"candidates": 770_001, "channels": 780_001},
-    **{"alert_rules": 790_001, "alerts": 800_001},
+    **{"alert_rules": 790_001, "alerts": 800_001, "back_tests": 810_001},
 }
 
 Json = dict[str, Any]
@@ -74,6 +74,7 @@ class Ids:
     channel: int = MISSING
     alert: int = MISSING
     rule: int = MISSING
+    trial: int = MISSING
 
     def of(self, argument: str) -> list[int]:
         """The objects that an argument of a route can name; KeyError for one that is not known."""
@@ -87,6 +88,7 @@ class Ids:
             "candidate_id": [self.candidate],
             "alert_id": [self.alert],
             "rule_id": [self.rule],
+            "back_test_id": [self.trial],
             "channel_id": [self.channel],
         }[argument]
 
@@ -189,11 +191,16 @@ def make_world(services: Services, client: FlaskClient, make_baseline: Callable[
         )
         make_version(session, fitted)
         alert = make_alert(session, fitted)
+        trial = back_testing.ask(session, ada, fitted, back_testing.Wish("default", TRIED))
         hers = dataclasses.replace(
             hers, file=kept.id, candidate=row.id, alert=alert.id, rule=STARTS["alert_rules"]
         )
+        hers = dataclasses.replace(hers, trial=trial["id"])
     eves = make_baseline(eve, "Pump of Eve")
     return World(services, client, ada, eve, boss, hers, eves, token)
+
+
+TRIED = {"name": "note of Ada", "kind": "score", "score": 0.5}
 
 
 def make_alert(session: Session, baseline_id: int) -> Alert:

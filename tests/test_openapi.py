@@ -310,6 +310,16 @@ def be_alarmed(api: Checked, number: int) -> None:
     assert api("GET", "/alerts?since=yesterday").status_code == 400
     api("GET", "/alerts/quality")
     assert api("GET", "/alerts/quality?until=2000-01-01T00:00:00").status_code == 400
+    trials, tried = f"/streaming/{number}/back-tests", {"kind": "score", "score": 0.5}
+    asked = api("POST", trials, json={"stream": "alarmed", "rule": tried})
+    assert asked.status_code == 202
+    trial = f"/back-tests/{asked.json['data']['id']}"
+    assert eventually(lambda: api("GET", trial).json["data"]["status"] == "completed", 60)
+    api("GET", trials)
+    assert api("POST", trials, json={"rule": {"kind": "stale"}}).status_code == 400
+    assert api("POST", trials, json={"rule": {"kind": 5}}).status_code == 422
+    api("DELETE", trial)
+    assert api("GET", trial).status_code == 404
     api("DELETE", f"/alerts/rules/{made['id']}")
     assert api("GET", "/alerts/999999").status_code == 404
     assert api("GET", "/alerts/rules").status_code == 400

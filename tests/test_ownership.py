@@ -58,6 +58,7 @@ API = "/api/v1"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 AREA_ID = "<int:area_id>"
 CHANNEL_ID = "<int:channel_id>"
+BACK_TEST_ID = "<int:back_test_id>"
 ALERT_ID, RULE_ID = "<int:alert_id>", "<int:rule_id>"
 BASELINE_ID, KEY_ID, USER_ID = "<int:baseline_id>", "<int:key_id>", "<int:user_id>"
 OF_VERSIONS = f"/dinsight/{BASELINE_ID}"
@@ -131,6 +132,10 @@ ROUTES: dict[str, Callable[[], Json]] = {
     f"DELETE /channels/{CHANNEL_ID}": nothing,
     f"POST /channels/{CHANNEL_ID}/test": nothing,
     f"GET /channels/{CHANNEL_ID}/notices": nothing,
+    f"POST /streaming/{BASELINE_ID}/back-tests": body(rule={"kind": "score", "score": 0.7}),
+    f"GET /streaming/{BASELINE_ID}/back-tests": nothing,
+    f"GET /back-tests/{BACK_TEST_ID}": nothing,
+    f"DELETE /back-tests/{BACK_TEST_ID}": nothing,
     "GET /alerts": nothing,
     f"GET /alerts/{ALERT_ID}": nothing,
     f"POST /alerts/{ALERT_ID}/acknowledge": body(message="Taken over"),
