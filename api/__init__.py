@@ -25,6 +25,7 @@ from api import (
     docs,
     document,
     errors,
+    export,
     health,
     limits,
     live,
@@ -66,12 +67,18 @@ def register(server: Flask, services: Services) -> None:
     server.before_request(keep_pages_out)
     server.before_request(bodies.check)
     limits.register(server, services.settings)
+    export.register(server, services.settings)
     security.register(server, services.settings, services.secret_key)
     errors.register(server)
     api = document.register(server, PREFIX)
     resources = (
+<<<<<<< HEAD
         *(auth, users, audit, baselines, displays, monitor, streaming, replay, machines),
         *(anomaly, areas, versions, channels),
+=======
+        *(auth, users, audit, baselines, displays, monitor, streaming, export, replay, machines),
+        *(anomaly, areas),
+>>>>>>> export
     )
     for resource in resources:
         prefix = PREFIX + (resource.blueprint.url_prefix or "")

@@ -137,8 +137,11 @@ def document(
     query: Sequence[Schema] = (),
     body: Mapping[str, tuple[Schema, Any]] | None = None,
     example: Any = None,
+    kinds: Sequence[str] = (JSON,),
 ) -> Callable[[R], R]:
     """Say what a route answers: a success by schema and example, and its statuses of refusal.
+
+    `kinds` are the content types of a success; only the first one has the example.
 
     `query` lists parameters, `body` has schema and example by content type. What follows from
     those, from a JSON body's fields and from `signed_in` is added.
@@ -153,7 +156,7 @@ def document(
         good = {
             "description": HTTPStatus(status).phrase,
             "headers": REQUEST_ID,
-            "content": {JSON: shown},
+            "content": {kind: shown if kind == kinds[0] else {"schema": answer} for kind in kinds},
         }
         refused = {str(code): HTTPStatus(code).name for code in sorted(codes)}
         taken = {

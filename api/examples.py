@@ -221,3 +221,9 @@ ERROR: Example = {
 
 def success(data: Any, **more: Any) -> Example:
     return {"success": True, **more, "data": data}
+
+
+EXPORT = (
+    "seq,epoch,received_at,dinsight_x,dinsight_y,score,level,source_file,note\n"
+    "1,1,2026-03-01T06:30:00.125000Z,0.31,-1.2,0.42,healthy,night.csv,after the overhaul\n"
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
@@ -64,9 +65,26 @@ def whole(name: str, default: int, *, low: int = 0, clamp: int = MOST) -> int:
     return min(int(text[:20]), clamp)
 
 
-def switch(name: str) -> bool:
-    """A switch of the query, 1 or 0; left out, it is on. Raises InvalidRequest."""
-    text = request.args.get(name) or "1"
+def switch(name: str, query: Mapping[str, str] | None = None, *, default: bool = True) -> bool:
+    """A switch of the query, 1 or 0; by default of this request's. Raises InvalidRequest."""
+    text = (request.args if query is None else query).get(name) or str(int(default))
     if text not in {"0", "1"}:
         raise InvalidRequest(f"{name} must be 0 or 1.")
     return text == "1"
+
+
+def moment(name: str, query: Mapping[str, str]) -> dt.datetime | None:
+    """A time of a query with its zone, None where it is left out. Raises InvalidRequest."""
+    text = query.get(name)
+    if not text:
+        return None
+    try:
+        found = dt.datetime.fromisoformat(text.strip().replace(" ", "+"))  # a + unquoted is a blank
+        if found.tzinfo is not None:
+            return found.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidRequest(
+        f"{name} must be a time with its zone, such as 2026-05-01T12:00:00Z or"
+        " 2026-05-01T14:00:00+02:00."
+    )

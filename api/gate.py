@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 BODY_SECONDS = 30.0  # for a body to come, and a second more for every SLOWEST bytes of it
 SLOWEST = 10_000
 SEND_SECONDS = 60.0  # for a reader to take the next piece of an answer
+LONG = 32 * 1024  # bytes of a piece of an answer that more is to be expected after
 READ_AHEAD = 1024 * 1024  # bytes of a body that are waited for before it is given a thread
 STOPPING = "The server is stopping: send the body again."
 RESTART_SECONDS = 5  # until it is worth asking again
@@ -74,11 +75,13 @@ class Gate:
             elif length:
                 await self._read_ahead(incoming)
             if incoming.ended:
+                outgoing.watch(receive)
                 await self._threads(scope, receive, outgoing.send)
             else:
                 async with self._long:
                     await self._threads(scope, incoming.receive, outgoing.send)
         finally:
+            outgoing.close()
             self._bodies.discard(incoming)
             self._ahead -= incoming.ahead
 
@@ -194,15 +197,36 @@ class _Broken:
 
 
 class _Outgoing:
-    """An answer on its way; a reader that takes nothing loses the rest of it."""
+    """An answer on its way; a reader that takes nothing, or that has gone, loses the rest of it.
+
+    Sending to nobody is silent in ASGI: who has gone is heard of by asking for more of the request.
+    Only answers in several pieces ask, so that a short one costs nothing.
+    """
 
     def __init__(self, send: Any) -> None:
         self._send = send
+        self._receive: Any = None
+        self._watcher: asyncio.Task[None] | None = None
         self.gone = False
+
+    def watch(self, receive: Any) -> None:
+        """Listen here for the end of the connection; nobody else listens any more."""
+        self._receive = receive
+
+    def close(self) -> None:
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    async def _until_gone(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
 
     async def send(self, message: Any) -> None:
         if self.gone:
             return
+        if self._receive and self._watcher is None and len(message.get("body", b"")) >= LONG:
+            self._watcher = asyncio.create_task(self._until_gone())
         try:
             await asyncio.wait_for(self._send(message), SEND_SECONDS)
         except TimeoutError:

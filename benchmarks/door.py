@@ -191,6 +191,18 @@ FROM generate_series(1, :points) AS number
 """
 
 
+# With six columns of metadata, and with readings: the same in every row, and random in themselves.
+FILL_WHOLE = """
+INSERT INTO points (stream_id, epoch, seq, received_at, source, x, y, score, level, metadata,
+                    features)
+SELECT :stream, 1, number, now() + number * interval '1 second', 'night.csv', random(), random(),
+       random(), 0, jsonb_build_object('meta_0', number::text, 'meta_1', 'A',
+       'meta_2', now()::text, 'meta_3', 'unit 7', 'meta_4', 'ok', 'meta_5', number || '.5'),
+       :readings
+FROM generate_series(1, :points) AS number
+"""
+
+
 class Reads:
     """What reads cost, and what points take."""
 
@@ -215,6 +227,23 @@ class Reads:
             stream.next_seq = points + 1
         return success(points)
 
+    def fill_whole(self, baseline_id: int, name: str, points: int, features: int) -> Response:
+        """Put many points into a stream, with metadata and with so many readings each."""
+        readings = np.random.default_rng(1).standard_normal(features, np.float32).tobytes()
+        filled = {"points": points, "readings": readings}
+        with self._services.sessions.begin() as session:
+            stream = streams.lock(session, self._owner(session, baseline_id), baseline_id, name)
+            session.execute(text(FILL_WHOLE), {"stream": stream.id, **filled})
+            stream.next_seq = points + 1
+        return success(points)
+
+    def peak(self) -> Response:
+        """The most bytes that this process held since it was last asked; begins anew."""
+        status = Path("/proc/self/status").read_text()
+        found = next(line.split()[1] for line in status.split("\n") if line.startswith("VmHWM"))
+        Path("/proc/self/clear_refs").write_text("5")
+        return success(1024 * int(found))
+
     def poll(self, baseline_id: int, name: str, after: int) -> Response:
         """The processor's seconds for what a page asks with every poll."""
         with self._services.sessions() as session:
@@ -238,7 +267,10 @@ def add(server: Flask, services: Services) -> None:
         "fill/<int:baseline_id>/<name>/<int:points>",
         "<int:baseline_id>/<name>/<int:after>",
     )
+    whole = "whole/<int:baseline_id>/<name>/<int:points>/<int:features>"
+    server.add_url_rule(f"/api/bench/{whole}", "whole", reads.fill_whole, methods=["POST"])
     server.add_url_rule("/api/bench/size", "size", reads.size)
+    server.add_url_rule("/api/bench/peak", "peak", reads.peak)
     server.add_url_rule("/api/bench/cpu", "cpu", reads.cpu)
     server.add_url_rule(f"/api/bench/{fill}", "fill", reads.fill, methods=["POST"])
     server.add_url_rule(f"/api/bench/poll/{poll}", "poll", reads.poll)

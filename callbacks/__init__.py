@@ -11,9 +11,11 @@ from callbacks import (
     channels,
     detection,
     displays,
+    export,
     live,
     machines,
     point,
+    report,
     shell,
     signin,
     streaming,
@@ -23,8 +25,14 @@ from callbacks import (
 )
 from dinsight.services import Services
 
+<<<<<<< HEAD
 PAGES = (signin, shell, account, channels, admin, machines, streaming)
 ON_STREAMING = (live, trend, point, detection, viewing, displays)  # the parts of the streaming page
+=======
+PAGES = (signin, shell, account, admin, machines, streaming)
+# The parts of the streaming page, and what is opened from it.
+ON_STREAMING = (live, trend, point, detection, viewing, displays, export, report)
+>>>>>>> export
 
 
 def register(app: Dash, services: Services) -> None:

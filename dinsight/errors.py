@@ -97,6 +97,10 @@ class ReadingsRemoved(DinsightError):
     """This point's readings were removed as the retention setting says; its score remains."""
 
 
+class ExportInterrupted(DinsightError):
+    """Points of the export were removed while it was made: what came of it is not whole."""
+
+
 class NotFound(DinsightError):
     """There is no such thing, or it is not yours."""
 
@@ -111,6 +115,14 @@ class PointNotFound(NotFound):
 
 class StreamNotFound(NotFound):
     """This baseline has no such stream."""
+
+
+class AlertNotFound(NotFound):
+    """There is no such alert."""
+
+
+class EpochNotFound(NotFound):
+    """The stream has no such epoch."""
 
 
 class MonitorFileNotFound(NotFound):
@@ -223,6 +235,10 @@ class KeyReused(DinsightError):
 
 class TooManyRequests(DinsightError):
     """There were too many requests: go on a little later."""
+
+
+class TooManyExports(TooManyRequests):
+    """So many exports are under way already: wait until one has ended."""
 
 
 class TooManyAttempts(TooManyRequests):

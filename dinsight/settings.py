@@ -146,6 +146,7 @@ class Settings:
     rate_limit: int = _setting("DINSIGHT_RATE_LIMIT", 30_000, _integer(1, 10_000_000))
     sign_in_rate_limit: int = _setting("DINSIGHT_SIGN_IN_RATE_LIMIT", 300, _integer(1, 1_000_000))
     wrong_passwords: int = _setting("DINSIGHT_WRONG_PASSWORDS", 10, _integer(1, 1_000))
+    exports: int = _setting("DINSIGHT_EXPORTS", 2, _integer(1, 100))
     redis_url: str = _secret_setting("DINSIGHT_REDIS_URL", _redis_url)
     retention_days: int = _setting("DINSIGHT_RETENTION_DAYS", 0, _integer(0, 36_500))
     retention_points: int = _setting("DINSIGHT_RETENTION_POINTS", 0, _integer(0, 10**12))

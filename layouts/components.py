@@ -32,10 +32,12 @@ def button(text: str, id: str, *, kind: str = "", **more: Any) -> html.Button:
     return html.Button(text, id=id, className=f"button {kind}".strip(), type="button", **more)
 
 
-def confirmation(id: str, title: str, text: html.P, confirm: html.Button) -> html.Dialog:
-    """A question before something is done; both buttons close it."""
+def confirmation(
+    id: str, title: str, text: html.P, confirm: html.Button, *instead: html.Button
+) -> html.Dialog:
+    """A question before something is done, and what may be done first; all buttons close it."""
     cancel = html.Button("Cancel", className="button", type="button", **{"data-closes": ""})
-    buttons = html.Div([cancel, confirm], className="dialog-buttons")
+    buttons = html.Div([cancel, *instead, confirm], className="dialog-buttons")
     return html.Dialog(
         [html.H2(title), text, buttons], id=id, className="dialog", **{"aria-label": title}
     )

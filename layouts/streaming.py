@@ -7,7 +7,7 @@ import enum
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 
-from layouts import detection, figures, kiosk, point, replay, trend, viewing
+from layouts import detection, export, figures, kiosk, point, replay, trend, viewing
 from layouts.components import button, confirmation, fact, field
 from layouts.figures import POINT_SIZE, config, nothing
 
@@ -114,6 +114,7 @@ def page() -> html.Div:
             detection.section(),
             replay.section(),
             _reset_dialog(),
+            export.dialog(),
             viewing.section(),
             kiosk.section(),
         ],
@@ -238,6 +239,7 @@ def _controls() -> html.Section:
                 ],
                 className="buttons",
             ),
+            export.opener(),
         ],
         className="card controls",
     )
@@ -332,4 +334,5 @@ def _reset_dialog() -> html.Dialog:
         "Reset this stream?",
         html.P(id=Ids.RESET_TEXT),
         button("Reset", Ids.RESET_CONFIRM, kind="danger", **{"data-closes": ""}),
+        export.before_reset(),
     )

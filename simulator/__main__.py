@@ -1,4 +1,4 @@
-"""`python -m simulator` and `dinsight-simulator`: stream a file, or make the sample files."""
+"""`python -m simulator` and `dinsight-simulator`: stream a file, export, make the sample files."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import FrameType
 
 from simulator.errors import SimulatorError
 from simulator.logs import log_to
-from simulator.options import parse_sample, parse_stream
+from simulator.options import parse_export, parse_sample, parse_stream
 
 log = logging.getLogger("simulator")
+RESUME = "; go on later with --resume"
+NO_FILE = "; no file was written"
 
 
 class Terminated(KeyboardInterrupt):
@@ -26,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["sample"]:
         return _guarded(lambda: _sample(given[1:]), verbose=False)
+    if given[:1] == ["export"]:
+        return _export(given[1:])
     return _stream(given[1:] if given[:1] == ["stream"] else given)
 
 
@@ -33,14 +38,26 @@ def _stream(arguments: Sequence[str]) -> int:
     from simulator.run import World, run
 
     options = parse_stream(arguments)
+    return _logged(lambda: run(options, World.real()), options.log_file, options.verbose, RESUME)
+
+
+def _export(arguments: Sequence[str]) -> int:
+    from simulator.export import run
+    from simulator.run import World
+
+    options = parse_export(arguments)
+    return _logged(lambda: run(options, World.real()), options.log_file, options.verbose, NO_FILE)
+
+
+def _logged(command: Callable[[], int], log_file: Path | None, verbose: bool, rest: str) -> int:
     with contextlib.suppress(ValueError):  # signals can be set in the main thread alone
         signal.signal(signal.SIGTERM, _terminate)
 
-    def streaming() -> int:
-        with log_to(options.log_file):
-            return _guarded(lambda: run(options, World.real()), options.verbose)
+    def logged() -> int:
+        with log_to(log_file):
+            return _guarded(command, verbose, rest)
 
-    return _guarded(streaming, options.verbose)
+    return _guarded(logged, verbose, rest)
 
 
 def _sample(arguments: Sequence[str]) -> int:
@@ -52,17 +69,20 @@ def _sample(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _guarded(command: Callable[[], int], verbose: bool) -> int:
-    """Turn whatever ends the command into one line and an exit status."""
+def _guarded(command: Callable[[], int], verbose: bool, rest: str = "") -> int:
+    """Turn whatever ends the command into one line and an exit status.
+
+    `rest` says what is to be done where it was interrupted.
+    """
     try:
         return command()
     except SimulatorError as error:
         log.error("%s", error, exc_info=verbose)
         return _fail(str(error), error.exit_code)
     except Terminated:
-        return _fail("terminated; go on later with --resume", 143)
+        return _fail(f"terminated{rest}", 143)
     except KeyboardInterrupt:
-        return _fail("interrupted; go on later with --resume", 130)
+        return _fail(f"interrupted{rest}", 130)
     except BrokenPipeError:
         # Nobody reads the output any more; without this Python complains once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

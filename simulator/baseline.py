@@ -106,7 +106,7 @@ def wait_until_fitted(
         except Refused as error:
             if error.status != 404:
                 raise
-            raise BaselineUnusable(_unknown(client, number)) from error
+            raise BaselineUnusable(unknown(client, number)) from error
         if status["status"] == "completed":
             return
         if status["status"] == "failed":
@@ -120,8 +120,8 @@ def wait_until_fitted(
         sleep(poll)
 
 
-def _unknown(client: Client, number: int) -> str:
-    """`no baseline 7; yours are 3 (Store D Line A), 5`."""
+def unknown(client: Client, number: int) -> str:
+    """Why there is none: `no baseline 7; yours are 3 (Store D Line A), 5`."""
     yours = [
         f"{entry['id']} ({entry['name']})" if entry.get("name") else str(entry["id"])
         for entry in _listed(client)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,7 +28,10 @@ Body = bytes | FileBody
 
 @dataclass(frozen=True)
 class Request:
-    """One request as often as it takes; `body` is called anew for each try."""
+    """One request as often as it takes; `body` is called anew for each try.
+
+    `take` is given a good answer while it still comes, and what it makes of it is the `data`.
+    """
 
     method: str
     path: str
@@ -36,6 +40,7 @@ class Request:
     body: Callable[[], Body] | None = None
     headers: Mapping[str, str] | None = None
     signed: bool = True
+    take: Callable[[requests.Response], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -201,7 +206,14 @@ class Client:
                 timeout=TIMEOUT,
                 proxies=self._proxies,
                 allow_redirects=False,
+                stream=request.take is not None,
             )
+            if request.take is not None and response.status_code == HTTPStatus.OK:
+                self._met = True
+                with response:
+                    taken = request.take(response)
+                return Answer(taken, time.perf_counter() - started)
+            _ = response.content  # all of it
         except requests.RequestException as error:
             raise Transient(_reason(error), reached=False) from error
         seconds = time.perf_counter() - started

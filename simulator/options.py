@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -24,6 +25,8 @@ _EPILOG = """examples:
       {prog} --baseline-id 3 --monitor-file monitor.csv --delay 0 --batch-size 50
   go on where an interrupted run ended
       {prog} --baseline-id 3 --monitor-file monitor.csv --resume
+  take the points of baseline 3's stream along as a file (see {prog} export --help)
+      {prog} export --baseline-id 3 --output night.csv
   make the sample machine's files, here with a failing sensor (see {prog} sample --help)
       {prog} sample --condition sensor-fault --out training
 
@@ -35,6 +38,21 @@ exit status: 0 every row acknowledged, or stopped from the page; 1 failure; 2 wr
 130 interrupted (Ctrl-C), 143 terminated. A run without --resume begins a new epoch of its
 stream: the earlier points are kept, but are not shown any more.
 """
+
+
+_EXPORT_EPILOG = """examples:
+  the present run, under a name that says what is in it
+      {prog} --baseline-id 3
+  last night with its readings, to be streamed again
+      {prog} --baseline-id 3 --epoch all --features --output night.csv \\
+          --from 2026-05-01T22:00+02:00 --to 2026-05-02T06:00+02:00
+  all that is kept, for a notebook
+      {prog} --baseline-id 3 --epoch all --output line-a.parquet
+
+exit status: 0 the whole file was written; 1 failure; 2 wrong usage; 130 interrupted (Ctrl-C),
+143 terminated. The file is there only once it is whole: until then it is FILE.part.
+"""
+FORMATS = ("csv", "parquet", "jsonl")
 
 
 @dataclass(frozen=True)
@@ -54,6 +72,27 @@ class StreamOptions:
     feature_max_freq: float | None = None
     feature_max_index: int | None = None
     include_metadata: bool = True
+    api_url: str = DEFAULT_API_URL
+    auth_email: str | None = None
+    auth_password: str | None = field(default=None, repr=False)
+    give_up_after: float = 600.0
+    verbose: bool = False
+    log_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What `python -m simulator export` was asked to do; times are RFC 3339."""
+
+    baseline_id: int
+    stream: str = "default"
+    epoch: str | None = None
+    since: str | None = None
+    until: str | None = None
+    format: str = "csv"
+    features: bool = False
+    output: Path | None = None
+    force: bool = False
     api_url: str = DEFAULT_API_URL
     auth_email: str | None = None
     auth_password: str | None = field(default=None, repr=False)
@@ -119,6 +158,19 @@ def _url(text: str) -> str:
         raise argparse.ArgumentTypeError("no password in the URL: use --auth-email or the settings")
     path = parts.path.rstrip("/") or "/api/v1"
     return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _epoch(text: str) -> str:
+    return text if text == "all" else str(_WHOLE(text))
+
+
+def _moment(text: str) -> str:
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError):
+        expected = f"expected a time such as 2026-05-01T06:00Z, got {text!r}"
+        raise argparse.ArgumentTypeError(expected) from None
 
 
 def _name(text: str) -> str:
@@ -202,6 +254,51 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("output").add_argument
     add("--verbose", action="store_true", help="a line for each batch; tracebacks in the log file")
     add("--log-file", type=Path, metavar="PATH", help="append everything that is done to this file")
+
+
+def parse_export(arguments: Sequence[str]) -> ExportOptions:
+    """The options of `export`; ends the process with one line when they are wrong."""
+    prog = f"{program()} export"
+    parser = _Parser(
+        prog=prog,
+        description="Writes the points of a stream to a file: places, scores, levels, metadata and,"
+        " if wanted, readings.",
+        epilog=_EXPORT_EPILOG.format(prog=prog),
+        formatter_class=_Help,
+        allow_abbrev=False,
+    )
+    _add_points(parser)
+    _add_file(parser)
+    _add_server(parser)
+    _add_output(parser)
+    given = vars(parser.parse_args(arguments))
+    if given["format"] is None:
+        suffix = given["output"].suffix.lstrip(".").lower() if given["output"] else ""
+        given["format"] = suffix if suffix in FORMATS else FORMATS[0]
+    return ExportOptions(**given)
+
+
+def _add_points(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("which points").add_argument
+    of = "the baseline of the stream"
+    add("--baseline-id", type=_WHOLE, metavar="ID", required=True, help=of)
+    add("--stream", type=_name, metavar="NAME", default="default", help="the stream")
+    epoch = "an earlier epoch, or all; left out, the present run"
+    add("--epoch", type=_epoch, metavar="N", help=epoch)
+    since = "only points received then or later, such as 2026-05-01T06:00Z; without a zone it is"
+    add("--from", type=_moment, metavar="TIME", dest="since", help=f"{since} local time")
+    add("--to", type=_moment, metavar="TIME", dest="until", help="only points received before")
+    features = "with the readings, so that a CSV can be streamed again"
+    add("--features", action="store_true", help=features)
+
+
+def _add_file(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("the file").add_argument
+    kind = "csv, parquet or jsonl; left out, as --output ends, else csv"
+    add("--format", choices=FORMATS, help=kind)
+    output = "where to write; left out, here, under a name that says what is in it"
+    add("--output", type=Path, metavar="FILE", help=output)
+    add("--force", action="store_true", help="write over a file that is there already")
 
 
 def parse_sample(arguments: Sequence[str]) -> SampleOptions:

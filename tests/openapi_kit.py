@@ -58,9 +58,8 @@ class Document:
             return [f"content type {answer.mimetype} is not described"]
         missing = [name for name in described["headers"] if name not in answer.headers]
         found = self.validator(described["content"][answer.mimetype]["schema"])
-        errors = [
-            f"{error.json_path}: {error.message[:200]}" for error in found.iter_errors(answer.json)
-        ]
+        told = answer.json if answer.is_json else answer.get_data().decode("latin-1")
+        errors = [f"{error.json_path}: {error.message[:200]}" for error in found.iter_errors(told)]
         return [*(f"header {name} is missing" for name in missing), *errors]
 
 

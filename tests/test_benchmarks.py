@@ -24,6 +24,7 @@ from benchmarks.goals import Check, Standing
 from benchmarks.measures import Circle, Pair
 from benchmarks.pictures import Jitter, Picture, Steady
 from benchmarks.results import Results
+from benchmarks.scale_export import Export, table
 from benchmarks.trials import blown_up, healthy_rows, shifts
 
 MODULES = [f"benchmarks.{module.name}" for module in pkgutil.iter_modules(benchmarks.__path__)]
@@ -402,3 +403,11 @@ def test_a_table_is_markdown() -> None:
         "# Heading\n\nAbout.\n\n## A title\n\nA note.\n\n| one | two |\n| --- | --- |\n"
         "| 1 | a/b |\n"
     )
+
+
+def test_the_table_of_exports_tells_speed_size_and_memory() -> None:
+    one = Export("csv", 1_000_000, 0, first=0.5, seconds=20.0, size=85_000_000, memory=9_400_000)
+    assert one.points_a_second == 50_000
+    shown = table([one])
+    assert len(shown.columns) == len(shown.rows[0])
+    assert shown.rows[0] == ("csv", "1,000,000", "0", "50,000", "20.0", "0.50", "85", "9")

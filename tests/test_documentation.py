@@ -45,6 +45,8 @@ def parser_of(parse: Callable[[Sequence[str]], Any]) -> argparse.ArgumentParser:
 
 
 STREAM, SAMPLE = parser_of(options.parse_stream), parser_of(options.parse_sample)
+EXPORT = parser_of(options.parse_export)
+COMMANDS = {"sample": SAMPLE, "export": EXPORT}
 
 
 def options_of(parser: argparse.ArgumentParser) -> set[str]:
@@ -84,7 +86,7 @@ def unknown_options(text: str) -> set[str]:
     """What follows a simulator command, in code, and is no option of it."""
     unknown: set[str] = set()
     for words in (words for piece in code(text) for words in SIMULATOR.findall(piece)):
-        parser = SAMPLE if words.split()[:1] == ["sample"] else STREAM
+        parser = COMMANDS.get("".join(words.split()[:1]), STREAM)
         unknown |= set(LONG_OPTION.findall(words)) - options_of(parser)
     return unknown
 

@@ -112,6 +112,7 @@ ROUTES: dict[str, Callable[[], Json]] = {
     f"GET /streaming/{BASELINE_ID}/latest": nothing,
     f"DELETE /streaming/{BASELINE_ID}/reset": nothing,
     f"GET /streaming/{BASELINE_ID}/sessions": nothing,
+    f"GET /streaming/{BASELINE_ID}/export": nothing,
     f"PUT /streaming/{BASELINE_ID}/config": body(total_points=7, latest_glow_count=3),
     f"POST /streaming/{BASELINE_ID}/control": body(action="stop"),
     "GET /machines": nothing,
@@ -495,6 +496,10 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
         for button in (
             *("live-start", "live-pause", "live-resume", "live-stop", "live-reset-confirm"),
         )
+    ],
+    "export-about.children": lambda ids: [
+        Press("export-ask.data", {"export-ask.data": ask(ids, **wanted)})
+        for wanted in ({}, {"baseline_id": ids.unfitted}, {"epoch": "all", "format": "jsonl"})
     ],
     "displays-list.children": lambda ids: [
         typed(button, **{"displays-name.value": "a wall", "live-view.data": ask(ids)})

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from dinsight.readings import faults
+from dinsight.readings import exported, faults
 from dinsight.readings.model import Columns
 from dinsight.readings.numbers import is_decimal, is_numeric_column
 from dinsight.readings.source import decoded
@@ -45,7 +45,13 @@ class Plan:
 
     @property
     def columns(self) -> Columns:
-        return Columns(self.features, self.metadata_names)
+        shown = (name for name in self.metadata_names if not exported.is_hidden(name))
+        return Columns(self.features, tuple(shown))
+
+    @cached_property
+    def is_exported(self) -> bool:
+        """Whether the file is an export of ours, with results beside what was sent."""
+        return exported.is_hidden(self.names[0])
 
     @cached_property
     def metadata_positions(self) -> tuple[int, ...]:
@@ -77,11 +83,14 @@ def make_plan(
 ) -> Plan:
     """The plan for a header line: raw bytes without quotes, or the cells of a quoted one."""
     cells = _split(header, line) if isinstance(header, bytes) else header
-    if len(cells) > most_columns:
-        raise faults.too_many_columns(len(cells), most_columns)
     names = tuple(cell.strip() for cell in cells)
+    ours = exported.is_exported(names)
+    if (sent := len(cells) - ours * len(exported.COLUMNS)) > most_columns:
+        raise faults.too_many_columns(sent, most_columns)
     if isinstance(header, bytes):
         _refuse_other_delimiter(names, line, expected)
+    if ours:
+        names = exported.hidden(names)
     _refuse_blank_and_double(names, line)
     if expected is not None:
         positions = find_columns(names, expected)
@@ -106,7 +115,11 @@ def plan_for(
 def decide(plan: Plan, rows: Sequence[Sequence[str]]) -> Plan:
     """The plan with every numeric column of these first rows as a feature."""
     columns = enumerate(zip(*rows, strict=True))
-    positions = tuple(at for at, cells in columns if is_numeric_column(cells))
+    positions = tuple(
+        at
+        for at, cells in columns
+        if not exported.is_hidden(plan.names[at]) and is_numeric_column(cells)
+    )
     if not positions:
         raise faults.no_features(plan.line)
     return _planned(plan.line, plan.names, positions)

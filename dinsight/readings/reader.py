@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from dinsight.readings import faults
+from dinsight.readings import exported, faults
 from dinsight.readings.exact import RowReader, exact_piece, records
 from dinsight.readings.fast import fast_piece
 from dinsight.readings.header import Plan, decide, plan_for
@@ -23,7 +23,8 @@ def read(
     first = None
     if not plan.features:
         plan, first = _decided(lines, plan, limits)
-    return plan, _pieces(lines, plan, limits, first)
+    pieces = _pieces(lines, plan, limits, first)
+    return plan, map(_without_results, pieces) if plan.is_exported else pieces
 
 
 def checked_head(
@@ -87,3 +88,8 @@ def _pieces(lines: Source, plan: Plan, limits: Limits, first: Piece | None) -> I
             yield piece
     if not rows:
         raise faults.no_rows(plan.line)
+
+
+def _without_results(piece: Piece) -> Piece:
+    """Of an export's rows what was sent: what the server added to them goes."""
+    return Piece(piece.values, list(map(exported.metadata, piece.metadata)), piece.lines)
