@@ -72,13 +72,8 @@ def register(server: Flask, services: Services) -> None:
     errors.register(server)
     api = document.register(server, PREFIX)
     resources = (
-<<<<<<< HEAD
-        *(auth, users, audit, baselines, displays, monitor, streaming, replay, machines),
-        *(anomaly, areas, versions, channels),
-=======
         *(auth, users, audit, baselines, displays, monitor, streaming, export, replay, machines),
-        *(anomaly, areas),
->>>>>>> export
+        *(anomaly, areas, versions, channels),
     )
     for resource in resources:
         prefix = PREFIX + (resource.blueprint.url_prefix or "")

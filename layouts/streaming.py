@@ -7,7 +7,7 @@ import enum
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 
-from layouts import detection, export, figures, kiosk, point, replay, trend, viewing
+from layouts import detection, export, figures, kiosk, live_alerts, point, replay, trend, viewing
 from layouts.components import button, confirmation, fact, field
 from layouts.figures import POINT_SIZE, config, nothing
 
@@ -105,6 +105,7 @@ def page() -> html.Div:
             _stores(),
             _view_bar(),
             _machine(),
+            live_alerts.strip(),
             _stage(),
             trend.section(),
             _controls(),

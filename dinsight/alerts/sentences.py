@@ -65,7 +65,9 @@ def _rows(told: Mapping[str, Any]) -> str:
     needed, window = told["needed"], told["window"]
     if window == 1:
         return "a row"
-    return f"{needed:,} of the last {window:,} rows" if needed < window else f"{window:,} rows running"
+    return (
+        f"{needed:,} of the last {window:,} rows" if needed < window else f"{window:,} rows running"
+    )
 
 
 def _muted(told: Mapping[str, Any]) -> str:
