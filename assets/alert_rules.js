@@ -34,8 +34,8 @@
     if (place("live-map")) return dinsight.live.state().view?.baseline_id ?? null;
     const chosen = place("alerts-machine");
     if (!chosen) return null;
-    if (chosen.value) return Number(chosen.value);
-    const machines = [...chosen.options].filter(({ value }) => value);
+    if (chosen.value !== "all") return Number(chosen.value);
+    const machines = [...chosen.options].filter(({ value }) => value !== "all");
     return machines.length ? Number(machines[0].value) : null;
   }
 

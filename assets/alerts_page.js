@@ -15,6 +15,7 @@
     status: "alerts-status", baseline_id: "alerts-machine", severity: "alerts-severity",
     kind: "alerts-kind", days: "alerts-time",
   };
+  const EVERY = "all"; // a select that chooses nothing
   const skip = () => window.dash_clientside.no_update;
   const place = (id) => document.getElementById(id);
   const here = () => Boolean(place("alerts-list"));
@@ -108,7 +109,7 @@
     if (!here()) return skip();
     const names = Object.keys(FILTERS);
     const before = query();
-    const given = Object.fromEntries(names.map((name, i) => [name, values[i] || ""]));
+    const given = Object.fromEntries(names.map((name, i) => [name, values[i] === EVERY ? "" : values[i] || ""]));
     const same = names.every((name) => (before.get(name) || "") === given[name]);
     if (same || page.told === null) return skip(); // as it is opened, the address is what holds
     address(given);
@@ -318,7 +319,7 @@
 
   function clear() {
     address(Object.fromEntries([...Object.keys(FILTERS), "stream"].map((name) => [name, ""])));
-    for (const id of Object.values(FILTERS)) dinsight.give(id, { value: "" });
+    for (const id of Object.values(FILTERS)) dinsight.give(id, { value: EVERY });
     anew();
   }
 

@@ -152,7 +152,7 @@
     if (node.style.left !== left) node.style.left = left;
     const className = `trend-mark severity-${alert.severity} trend-mark-${alert.condition}`;
     if (button.className !== className) button.className = className;
-    const text = `${alert.title}, ${alert.word.toLowerCase()}: ${alert.state.toLowerCase()},${words(alert)}`;
+    const text = `${alert.title}, ${alert.word.toLowerCase()},${words(alert)}`;
     if (button.getAttribute("aria-label") === text) return;
     button.setAttribute("aria-label", text);
     button.dataset.said = text;

@@ -142,8 +142,8 @@ def _shelf() -> html.Section:
                 className="alert-shelf",
             ),
             html.P(
-                "On the shelf it stays listed, and nobody is told of it nor of what its rule raises "
-                "on this stream. It comes back by itself.",
+                "On the shelf it stays listed, and nobody is told of it, nor of what its rule "
+                "raises on this stream. It comes back by itself.",
                 className="hint",
             ),
         ],

@@ -13,6 +13,7 @@ from dash import dcc, html
 from layouts.components import cell, field, table
 
 Json = dict[str, Any]
+EVERY = "all"
 PERIODS = {"7": "Last 7 days", "30": "Last 30 days", "90": "Last 90 days"}
 MANY_A_DAY = 10  # more than an operator can look into, after EEMUA 191
 FALSE_SHARE, CHATTER_SHARE = 0.3, 0.2  # from which on something should be done
@@ -27,7 +28,7 @@ class Ids(enum.StrEnum):
 
 
 def section(machines: Sequence[tuple[int, str]]) -> list[Any]:
-    named = [{"label": "All machines", "value": ""}]
+    named = [{"label": "All machines", "value": EVERY}]
     named += [{"label": name, "value": str(number)} for number, name in machines]
     periods = [{"label": word, "value": days} for days, word in PERIODS.items()]
     return [
@@ -41,7 +42,7 @@ def section(machines: Sequence[tuple[int, str]]) -> list[Any]:
                 ),
                 field(
                     "Of",
-                    dbc.Select(id=Ids.MACHINE, options=named, value="", class_name="input"),
+                    dbc.Select(id=Ids.MACHINE, options=named, value=EVERY, class_name="input"),
                     for_=Ids.MACHINE,
                 ),
             ],
@@ -175,7 +176,7 @@ def _advice(rule: Json) -> Any:
     if rule["rule_id"] is None:
         return "The rule is deleted."
     change = html.Button(
-        ["Change", html.Span(f" {rule['rule']} of {rule['baseline']}", className="sr-only"), " …"],
+        ["Change …", html.Span(f" {rule['rule']} of {rule['baseline']}", className="sr-only")],
         type="button",
         className="button small",
         **{"data-rules": str(rule["baseline_id"]), "data-rule": str(rule["rule_id"])},

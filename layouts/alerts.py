@@ -30,7 +30,7 @@ from layouts.components import button, field
 
 Json = dict[str, Any]
 PAGE_ROWS, MOST_ROWS = 50, 500  # shown at first and with each "Show more"; at most
-EVERY = ""  # a filter that is not set
+EVERY = "all"  # a filter that is not set
 
 
 @enum.unique
@@ -117,7 +117,7 @@ def _tabs() -> html.Div:
                 id=id,
                 type="button",
                 role="tab",
-                className="tab",
+                className="alerts-tab",
                 tabIndex="-1" if view else "0",
                 **{
                     "aria-selected": "false" if view else "true",
@@ -127,7 +127,7 @@ def _tabs() -> html.Div:
             )
             for id, word, panel, view in tabs
         ],
-        className="tabs",
+        className="alerts-tabs",
         role="tablist",
         **{"aria-label": "What is shown"},
     )

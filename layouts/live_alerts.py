@@ -10,7 +10,7 @@ from typing import Any
 
 from dash import dcc, html
 
-from layouts.alert_words import SEVERITIES, state_words
+from layouts.alert_words import SEVERITIES
 
 Json = dict[str, Any]
 
@@ -45,7 +45,6 @@ def told(alert: Json) -> Json:
     return {
         **{name: alert[name] for name in names},
         "word": SEVERITIES[alert["severity"]],
-        "state": state_words(alert),
         "condition": alert["condition"],
         "opened_at": alert["opened_at"].isoformat(),
         "cleared_at": alert["cleared_at"] and alert["cleared_at"].isoformat(),

@@ -93,8 +93,9 @@ def page(
     Among the first two the severest come first; then, as among the last, the newest.
     """
     wanted = [baselines.visible(who), *wish.conditions()]
-    count = select(func.count()).select_from(Alert).join(Baseline).join(Stream)
+    count = select(func.count()).select_from(Alert).join(Baseline)
     due = case((_UNSEEN | _OPEN, _rank()), else_=0)
+    count = count.join(Stream, Stream.id == Alert.stream_id)  # not all of the baseline's
     order = (_UNSEEN.desc(), _OPEN.desc(), due.desc(), Alert.opened_at.desc(), Alert.id.desc())
     rows = session.execute(
         _told().where(*wanted).order_by(*order).limit(limit).offset(offset)
