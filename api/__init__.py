@@ -13,6 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from api import (
     access,
+    alerts,
     anomaly,
     areas,
     audit,
@@ -32,6 +33,7 @@ from api import (
     machines,
     metrics,
     monitor,
+    playback,
     replay,
     security,
     streaming,
@@ -72,8 +74,8 @@ def register(server: Flask, services: Services) -> None:
     errors.register(server)
     api = document.register(server, PREFIX)
     resources = (
-        *(auth, users, audit, baselines, displays, monitor, streaming, export, replay, machines),
-        *(anomaly, areas, versions, channels),
+        *(auth, users, audit, baselines, displays, monitor, streaming, export, playback, replay),
+        *(machines, anomaly, areas, versions, channels, alerts),
     )
     for resource in resources:
         prefix = PREFIX + (resource.blueprint.url_prefix or "")

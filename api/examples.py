@@ -122,8 +122,12 @@ SESSIONS: Example = {
         {
             "stream": "default",
             "epoch": 1,
+            "run": 1,
             "current": True,
             "points": 250,
+            "worst": "warning",
+            "readings_from": 1,
+            "ended_by": None,
             "first_seq": 1,
             "last_seq": 250,
             "first_point_at": AT,

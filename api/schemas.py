@@ -231,6 +231,13 @@ STATUS = record(
         "progress_percentage": maybe(NUMBER),
         "baseline_points": COUNT,
         "version": about(WHOLE, "The version of the baseline that is in force"),
+        "alerts": record(
+            {
+                **{"active": COUNT, "unacknowledged": COUNT},
+                "severity": about(maybe(TEXT), "The worst of them"),
+                "revision": about(COUNT, "Another one after every event of an alert"),
+            }
+        ),
         "last_update": maybe(MOMENT),
         "latest_glow_count": COUNT,
         "batch_size": maybe(WHOLE),
@@ -358,31 +365,89 @@ CONFIGURED = record(
     }
 )
 
+EPOCH: dict[str, Schema] = {
+    "stream": TEXT,
+    "epoch": WHOLE,
+    "run": about(WHOLE, "The epoch that its run began with: a refit goes on in another one"),
+    "current": about(FLAG, "Whether new points go into it"),
+    "points": COUNT,
+    "worst": about(maybe(one_of("healthy", "warning", "alarm")), "Null while it is being read"),
+    "first_seq": maybe(WHOLE),
+    "last_seq": maybe(WHOLE),
+    "first_point_at": maybe(MOMENT),
+    "last_point_at": maybe(MOMENT),
+    "readings_from": about(maybe(WHOLE), "The first point whose readings are kept, if any is"),
+    "started_at": MOMENT,
+    "ended_at": maybe(MOMENT),
+    "ended_by": maybe(one_of("reset", "refit")),
+    "map": LAYOUT,
+    "map_id": WHOLE,
+}
 EPOCHS = record(
     {
         "baseline_id": WHOLE,
-        "sessions": many(
-            record(
-                {
-                    "stream": TEXT,
-                    "epoch": WHOLE,
-                    "current": about(FLAG, "Whether new points go into it"),
-                    "points": COUNT,
-                    "first_seq": maybe(WHOLE),
-                    "last_seq": maybe(WHOLE),
-                    "first_point_at": maybe(MOMENT),
-                    "last_point_at": maybe(MOMENT),
-                    "started_at": MOMENT,
-                    "ended_at": maybe(MOMENT),
-                    "map": LAYOUT,
-                    "map_id": WHOLE,
-                }
-            )
-        ),
+        "sessions": many(record(EPOCH)),
         "total": COUNT,
         "limit": WHOLE,
         "offset": COUNT,
         "next": about(maybe(WHOLE), "The next `offset`, null at the end"),
+    }
+)
+
+FLOATS = about(TEXT, "Base64 of little-endian float32, one a point")
+CHUNK = record(
+    {
+        "baseline_id": WHOLE,
+        "stream": TEXT,
+        "epoch": WHOLE,
+        "first": about(WHOLE, "The seq of the first point; the others follow without a gap"),
+        "n": COUNT,
+        **dict.fromkeys(("x", "y", "score"), FLOATS),
+        "level": about(TEXT, "Base64 of a byte a point: 0 healthy, 1 warning, 2 alarm"),
+        "at": about(TEXT, "Base64 of little-endian float64: milliseconds since 1970"),
+    }
+)
+TREND = record(
+    {
+        "width": about(WHOLE, "Points of a bucket"),
+        "last": about(COUNT, "The last point that was read"),
+        "number": about(many(WHOLE), "Bucket n begins with point n * width + 1"),
+        **dict.fromkeys(("low", "high"), FLOATS),
+        "peak": about(many(WHOLE), "The point with the highest score of each bucket"),
+        "level": about(TEXT, "Base64 of a byte a bucket, its worst level"),
+        "at": about(many(WHOLE), "Of the first point of each, milliseconds since 1970"),
+        "episodes": many(
+            record(
+                {
+                    **dict.fromkeys(("level", "first", "last", "began", "until"), WHOLE),
+                    **{"peak": NUMBER, "peak_seq": WHOLE},
+                }
+            )
+        ),
+    }
+)
+TIMELINE = record(
+    EPOCH
+    | {
+        "baseline_id": WHOLE,
+        "state": about(maybe(TEXT), "What the stream does, of its present epoch"),
+        "limits": about(
+            many(many(NUMBER)), "Alarm limits, each [first point that it held for, score]"
+        ),
+        "limit": about(NUMBER, "The last of them; the stream's present one where none was kept"),
+        "warning": about(NUMBER, "The warning limit in units of the alarm limit"),
+        "more": about(FLAG, "Whether the trend is still being read: ask again"),
+        "trend": TREND,
+        "alerts": many(
+            record(
+                {
+                    "id": WHOLE,
+                    **dict.fromkeys(("title", "severity", "alert_type"), TEXT),
+                    **{"opened_seq": WHOLE, "cleared_seq": maybe(WHOLE), "opened_at": MOMENT},
+                    **{name: maybe(MOMENT) for name in ("cleared_at", "acknowledged_at")},
+                }
+            )
+        ),
     }
 )
 
@@ -556,6 +621,8 @@ COMPONENTS: dict[str, Schema] = {
     "StreamStatus": STATUS,
     "Page": PAGE,
     "Sessions": EPOCHS,
+    "PlaybackChunk": CHUNK,
+    "Timeline": TIMELINE,
     "Replay": REPLAY,
     "MonitorFile": MONITOR_FILE,
     "Area": AREA,

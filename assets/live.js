@@ -1,7 +1,8 @@
 /* The live streaming page: one question at a time out, one reducer for every answer.
 
    want (what the address asks for) -> view (what the server opened) -> ask -> feed -> drawn.
-   With a socket open (live_socket.js) what is pushed is an answer like any other.
+   With a socket open (live_socket.js) what is pushed is an answer like any other, and so is what a
+   recording gives (live_playback.js): then nothing is asked, and a `snapshot` stands for all before.
    The cursor lives here and moves only when points are drawn, so nothing is missed or drawn twice:
    not when an answer is lost, not when the server was away, not when a tab has slept.
 
@@ -15,6 +16,7 @@
   const LOST_MS = 12000; // an answer that has not come by then will not come
   const BACK_OFF = [1, 2, 4, 8, 10]; // seconds between tries while the server does not answer
   const CONTOUR_MS = 5000;
+  const RESTED_MS = 400; // the same once a scrubber rests
   const SAID = 4; // columns that a label says until somebody chooses
 
   const now = () => window.performance.now();
@@ -67,6 +69,7 @@
 
   function mayAsk() {
     if (!live.view || live.waiting || live.view.kind === "refused") return false;
+    if (live.view.playback) return false;
     return live.asked === null || now() - live.asked > LOST_MS;
   }
 
@@ -158,6 +161,7 @@
 
   /** Pause the view, not the stream, or go on from where it was; a view that opens anew goes on. */
   function hold() {
+    if (dinsight.playback.on()) return dinsight.playback.toggle();
     if (!live.cursor) return;
     const paused = live.held === null;
     live.held = paused ? behind(live.status) : null;
@@ -180,12 +184,14 @@
   /** Draw what of the answer is not drawn yet. A new epoch, or a gap, starts the view anew. */
   function follow(gd, answer) {
     const { cursor } = live;
-    const known = cursor && cursor.epoch === answer.epoch ? cursor.seq : null;
+    const again = answer.snapshot && cursor; // another moment of the same recording
+    const known = !again && cursor && cursor.epoch === answer.epoch ? cursor.seq : null;
     const { cap, earlier } = live.view;
     const first = known === null || answer.first > known + 1;
-    if (cursor && first) anew(gd, known === null ? 0 : earlier);
+    if (again) rewind(gd);
+    else if (cursor && first) anew(gd, known === null ? 0 : earlier);
     const done = first ? 0 : known + 1 - answer.first;
-    if (first) settle(gd);
+    if (first && !again) settle(gd);
     const points = dinsight.map.unpack(answer, done);
     if (answer.n > done) {
       const { glow, follow: following } = choices;
@@ -195,7 +201,16 @@
     tell("points", { view: live.view, epoch: answer.epoch, points, anew: first });
     const last = answer.first + answer.n - 1;
     live.cursor = { epoch: answer.epoch, seq: first ? last : Math.max(known, last) };
-    if (first && answer.n) dinsight.over.ask(last);
+    if (first && answer.n && !again) dinsight.over.ask(last);
+  }
+
+  /** All that is drawn may be of later: it goes without a frame of its own. */
+  function rewind(gd) {
+    dinsight.map.forget(gd);
+    live.counted = false;
+    window.clearTimeout(live.contourTimer);
+    live.contourTimer = 0;
+    live.contourAt = now() - CONTOUR_MS + RESTED_MS;
   }
 
   /** Another run, or a gap in this one: `earlier` anomalous points stay. */
@@ -242,7 +257,7 @@
       const gd = dinsight.map.ready(view.key);
       if (!gd || !document.getElementById("live-map")) return;
       const { contours } = choices;
-      const asked = { contours, window: window_(gd), earlier: !live.counted };
+      const asked = { contours, window: window_(gd), earlier: !live.counted, ...moment() };
       if (!contours && asked.window === null) return;
       live.contourAt = now();
       const data = { ...question(), ...asked };
@@ -250,10 +265,17 @@
     }, wait);
   }
 
+  /** In a recording only what had come by its moment is counted. */
+  function moment() {
+    if (!live.view.playback || !live.cursor) return {};
+    return { epoch: live.cursor.epoch, upto: live.cursor.seq };
+  }
+
   function contour(found) {
     const { view } = live;
     const gd = found && view && found.key === view.key && dinsight.map.ready(view.key);
     if (!gd || !live.cursor || found.epoch !== live.cursor.epoch || live.held !== null) return;
+    if (view.playback && found.upto > live.cursor.seq) return wantContour();
     if (found.earlier) live.counted = true;
     dinsight.map.density(gd, found, { contours: choices.contours, most: view.earlier });
   }

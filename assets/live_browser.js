@@ -37,10 +37,11 @@
   }
 
   /** The query that shows another stream in the same way. */
-  function search({ baseline_id: id, stream }) {
+  function search({ baseline_id: id, stream }, more = {}) {
     const other = stream && stream !== "default" ? stream : null;
-    const mine = { point: null, state: null, q: null }; // of what was shown before
-    return dinsight.address.with(window.location.search, { ...mine, baseline_id: id, stream: other });
+    const mine = { point: null, state: null, q: null, epoch: null, at: null }; // of what was shown
+    const wanted = { ...mine, baseline_id: id, stream: other, ...more };
+    return dinsight.address.with(window.location.search, wanted);
   }
 
   /** Dash's slider takes no label of its own, and comes later than the page. */

@@ -389,7 +389,8 @@
 
   function opened({ view: next }) {
     const draft = dinsight.draw.draft();
-    view = next.kind === "ready" && !next.display ? next : null;
+    view = next.kind === "ready" && !next.display && !next.playback ? next : null;
+    if (next.playback) dinsight.map.judge(null); // it is shown as it was judged
     known = null;
     askedAt = -Infinity;
     tally = null;

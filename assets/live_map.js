@@ -53,6 +53,10 @@
 
   /** The points of a packed message from the `skip`th on; `seq`s without gaps need not be named. */
   function unpack(message, skip) {
+    if (message.points) {
+      const { x, y, about } = message.points; // of a recording: they are unpacked
+      return { x: x.slice(skip), y: y.slice(skip), about: about.slice(skip) };
+    }
     const [x, y, score] = [message.x, message.y, message.score].map((text) => floats(text));
     const level = bytes(message.level);
     const seq = message.seq || x.map((_, i) => message.first + i);
@@ -139,6 +143,14 @@
     ringed(gd, 0);
     redraw(gd);
     if (!dinsight.frame.watch(gd).moved) dinsight.frame.fit(gd);
+  }
+
+  /** Take all points and densities of the stream away, without drawing: others come at once. */
+  function forget(gd) {
+    for (const name of [EARLIER, "Monitor"]) keep(trace(gd, name), Infinity);
+    Object.assign(trace(gd, "Monitor density"), { x: [], y: [], z: [], visible: false });
+    const { images } = dinsight.frame.watch(gd);
+    if ((gd.layout.images || []).length > images.length) picture(gd, []);
   }
 
   /** How many points the window holds. */
@@ -298,6 +310,6 @@
 
   dinsight.map = {
     EARLIER, ready, unpack, extend, ring, clear, drawn, shown, first, live, size, contours, density,
-    dress, floats, go, colour, judge, meaning,
+    dress, floats, go, colour, judge, meaning, forget,
   };
 })();

@@ -22,7 +22,8 @@
     paintBadge(live);
     dinsight.put("live-stage", { className: `stage stage-${stage(live)}` });
     if (!view || view.kind !== "ready") return quiet(live);
-    paintMachine(live);
+    if (view.playback) paintMoment(live);
+    else paintMachine(live);
     if (status) paintStatus(live);
   }
 
@@ -47,9 +48,28 @@
       push: dinsight.socket.open(),
     });
     const kind = live.view && live.view.kind;
+    if (kind === "ready" && live.view.playback) badge = recorded();
     if (retryIn === null && kind in KINDS) badge = { text: KINDS[kind], kind: "wait" };
     dinsight.put("live-badge", { text: badge.text, className: `badge badge-${badge.kind}` });
     dinsight.put("live-announce", { text: badge.kind === "lost" ? "Connection lost" : "" });
+  }
+
+  /** A recording is never live: it says so, and of which day. */
+  function recorded() {
+    const about = dinsight.playback.moment();
+    return { text: dinsight.words.recorded(about && about.at), kind: "playback" };
+  }
+
+  /** The machine as it was at the moment of the recording. */
+  function paintMoment(live) {
+    const about = dinsight.playback.moment();
+    const { line } = dinsight.playback.state() || {};
+    const machine = dinsight.words.was(about);
+    dinsight.put("live-state", { text: machine.word, className: `state state-${machine.kind}` });
+    dinsight.put("live-heard", { text: machine.heard });
+    const limit = about && dinsight.moments.limit(line, about.seq);
+    dinsight.put("live-score", { text: about ? dinsight.words.score(about.score / limit) : "" });
+    paintTitle(live, "Playback");
   }
 
   /** There is no stream: nothing to say about a machine, nothing to press. */
@@ -101,6 +121,10 @@
 
   function lastPoint(live) {
     const { status } = live;
+    if (live.view.playback) {
+      const about = dinsight.playback.moment();
+      return { text: about ? dinsight.words.clock(about.at, new Date()) : "–", title: "" };
+    }
     if (!status.last_update) return { text: "none yet", title: "" };
     const clock = dinsight.words.clock(status.last_update, new Date());
     const ago = dinsight.words.ago(age(live));

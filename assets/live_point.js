@@ -165,6 +165,7 @@
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     if (!get("point") || document.querySelector("dialog[open]")) return;
     if (event.key === "Escape" && wanted) select(null);
+    if (dinsight.playback.on()) return; // the arrows are the recording's
     if (!wanted || !get("point").open || event.target.closest(TYPING)) return;
     if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
     event.preventDefault();

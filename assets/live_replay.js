@@ -77,7 +77,7 @@
   function begin(view) {
     now = fresh(view);
     addInput();
-    if (view.kind === "ready") look(true);
+    if (view.kind === "ready" && !view.playback) look(true);
     paint();
   }
 
@@ -100,6 +100,7 @@
   }
 
   function follow(status) {
+    if (now.view.playback) return;
     const before = now.status;
     now.status = status;
     const same = before && before.epoch === status.epoch && before.status === status.status;
@@ -108,7 +109,7 @@
   }
 
   function tick() {
-    if (now.view && now.view.kind === "ready" && isPlaying() && !document.hidden && el("replay-row")) {
+    if (now.view && now.view.kind === "ready" && !now.view.playback && isPlaying() && !document.hidden && el("replay-row")) {
       look();
     }
   }

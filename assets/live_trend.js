@@ -37,6 +37,7 @@
       askedAt: -Infinity,
       hovered: null,
       selected: null,
+      moment: null, // {seq, at} that a recording stands at; null where the stream is live
       told: "",
     };
   }
@@ -50,7 +51,21 @@
     trend = { ...fresh(view, epoch), selected };
   }
 
+  /** A recording: all of it is known from the beginning. */
+  function recorded(answer) {
+    const { view } = dinsight.live.state();
+    if (view !== trend.view || answer.epoch !== trend.epoch) begin(view, answer.epoch);
+    trend.last = answer.last;
+    answered({ ...answer, key: view.key, times: [] });
+  }
+
+  function moment(at) {
+    trend.moment = at;
+    redraw();
+  }
+
   function arrive({ view, epoch, points, anew }) {
+    if (view.playback) return;
     if (view !== trend.view || epoch !== trend.epoch) begin(view, epoch);
     else if (anew) trend.recent = [];
     const { status } = dinsight.live.state();
@@ -97,7 +112,7 @@
   /** Ask for the past: at first, while there is more, and when the run has grown by a tenth. */
   function wantPast() {
     const { view, past } = trend;
-    if (!view || view.kind !== "ready" || !trend.last) return;
+    if (!view || view.kind !== "ready" || view.playback || !trend.last) return;
     if (trend.asked !== null && now() - trend.asked < LOST_MS) return;
     const grown = past === null || trend.more || trend.last - past >= Math.max(50, past / GROWN);
     const rested = past === null || trend.more || now() - trend.askedAt > AGAIN_MS;
@@ -142,12 +157,13 @@
 
   function items() {
     const scaled = ({ low, high }) => ({ low: low / trend.limit, high: high / trend.limit });
-    if (choices.span === "all" && trend.past !== null) {
+    const all = choices.span === "all" || (trend.view && trend.view.playback);
+    if (all && trend.past !== null) {
       return trend.buckets.map((each) => ({
         ...each, ...scaled(each), seq: Math.max(1, each.number * trend.width + 1),
       }));
     }
-    const count = choices.span === "all" ? RECENT : Number(choices.span);
+    const count = all ? RECENT : Number(choices.span);
     return trend.recent.slice(-count).map(({ seq, at, score, level }) => ({
       seq, at, level, peak: seq, ...scaled({ low: score, high: score }),
     }));
@@ -166,19 +182,22 @@
     const place = document.getElementById("trend-plot");
     if (!place) return;
     listen(place);
-    const { hovered, warning } = trend;
+    const { hovered, warning, moment: stands } = trend;
     const selected = trend.selected && trend.selected.epoch === trend.epoch
       ? trend.selected.seq : null;
     const shown = items();
     const { byTime } = choices;
-    const view = { items: shown, byTime, newest: trend.last, warning, hovered, selected };
+    const view = { items: shown, byTime, newest: trend.last, warning, hovered, selected, stands };
     frame = dinsight.trendPlot.draw(place.firstElementChild, view);
     const drawn = { frame, items: shown, epoch: trend.epoch };
     document.dispatchEvent(new CustomEvent("dinsight:trend", { detail: drawn }));
-    const at = dinsight.trendPlot.find(shown, hovered === null ? trend.last : hovered);
+    const at = dinsight.trendPlot.find(shown, hovered === null ? here() : hovered);
     say(place, shown[at]);
     listEpisodes();
   }
+
+  /** The seq of the newest point that is looked at. */
+  const here = () => (trend.moment ? trend.moment.seq : trend.last);
 
   /** The item in words: beside the title, and to a screen reader as the slider's value. */
   function say(place, item) {
@@ -227,7 +246,7 @@
 
   /** "Alarm since 14:02, peak 3.4 × its limit", or from when to when it was. */
   function sentence({ level, began, until, last, peak }) {
-    const when = last === trend.last
+    const when = last === trend.last && !trend.view.playback
       ? `since ${time(began)}` : `from ${time(began)} to ${time(until)}`;
     const words = dinsight.words.score(peak / trend.limit).replace("score ", "");
     return `${NAMES[level]} ${when}, peak ${words}`;
@@ -269,14 +288,13 @@
   function keyed(event) {
     const shown = items();
     if (!shown.length || event.ctrlKey || event.metaKey || event.altKey) return;
-    const here = trend.hovered === null
-      ? shown.length - 1 : dinsight.trendPlot.find(shown, trend.hovered);
+    const index = dinsight.trendPlot.find(shown, trend.hovered === null ? here() : trend.hovered);
     if (event.key in STEPS) {
-      const next = trend.hovered === null ? here : here + STEPS[event.key];
+      const next = trend.hovered === null ? index : index + STEPS[event.key];
       point(Math.min(shown.length - 1, Math.max(0, next)));
     } else if (event.key === "Home") point(0);
     else if (event.key === "End") point(shown.length - 1);
-    else if (event.key === "Enter" && here >= 0) select(shown[here].peak);
+    else if (event.key === "Enter" && index >= 0) select(shown[index].peak);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -292,7 +310,9 @@
     document.dispatchEvent(new CustomEvent("dinsight:hover", { detail }));
   }
 
+  /** Look at a point; of a recording, at the moment when it came. */
   function select(seq) {
+    if (dinsight.playback.on()) return dinsight.playback.go(seq);
     const detail = { epoch: trend.epoch, seq };
     document.dispatchEvent(new CustomEvent("dinsight:select", { detail }));
   }
@@ -336,7 +356,7 @@
   });
   document.addEventListener("dinsight:theme", redraw);
 
-  dinsight.trend = { worst, newest, state: () => trend };
+  dinsight.trend = { worst, newest, recorded, moment, state: () => trend };
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.trend = { answered, settings };
 })();

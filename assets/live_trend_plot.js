@@ -36,7 +36,7 @@
   }
 
   /** Draw, and give back where each item stands: what `nearest` needs. */
-  function draw(canvas, { items, byTime, newest, warning, hovered, selected }) {
+  function draw(canvas, { items, byTime, newest, warning, hovered, selected, stands }) {
     const box = canvas.parentElement.getBoundingClientRect();
     const ratio = window.devicePixelRatio || 1;
     const [width, tall] = [Math.round(box.width), Math.round(box.height)];
@@ -57,6 +57,7 @@
     line(paint);
     limits(paint, warning);
     outliers(paint);
+    if (stands) cursor(paint, byTime ? stands.at : stands.seq);
     mark(paint, hovered, false);
     mark(paint, selected, true);
     return frame;
@@ -241,6 +242,23 @@
       context.lineTo(x + 4, y + 2);
       context.fill();
     });
+  }
+
+  /** Where a recording stands; what came later is paler. */
+  function cursor({ context, frame, colours: c }, value) {
+    const at = Math.min(frame.width - ROOM.right, Math.max(ROOM.left, frame.x(value)));
+    const tall = frame.tall - ROOM.top - ROOM.bottom;
+    context.globalAlpha = 0.55;
+    context.fillStyle = c.surface;
+    context.fillRect(at, ROOM.top, frame.width - ROOM.right - at, tall);
+    context.globalAlpha = 1;
+    context.fillStyle = c.accent;
+    context.fillRect(at - 1, ROOM.top - 6, 2, tall + 6);
+    context.beginPath();
+    context.moveTo(at - 5, ROOM.top - 10);
+    context.lineTo(at + 5, ROOM.top - 10);
+    context.lineTo(at, ROOM.top - 2);
+    context.fill();
   }
 
   function mark({ context, frame, colours: c, items }, seq, chosen) {

@@ -65,6 +65,22 @@
     return { word, kind: word.toLowerCase(), heard: age > 5 ? `as of ${ago(age)}` : "" };
   }
 
+  /** The badge of a recording, with the day that it is of. */
+  function recorded(at) {
+    if (at === null || at === undefined) return "Playback";
+    const date = { year: "numeric", month: "short", day: "numeric" };
+    return `Playback, ${new Intl.DateTimeFormat(undefined, date).format(new Date(at))}`;
+  }
+
+  /** The machine's state at a moment of a recording. */
+  function was(about) {
+    if (!about) return { word: "Unknown", kind: "unknown", heard: "" };
+    const word = WORD[about.level];
+    const time = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+    const heard = `at ${new Intl.DateTimeFormat(undefined, time).format(new Date(about.at))}`;
+    return { word: `was ${word}`, kind: word.toLowerCase(), heard };
+  }
+
   /** "250 / 1,000", or "250" where no total is declared. */
   function count(status) {
     const streamed = whole.format(status.streamed_points);
@@ -136,6 +152,7 @@
 
   window.dinsight = window.dinsight || {};
   window.dinsight.words = {
-    span, ago, badge, machine, count, score, rate, clock, since, alerts, note, actions, whole,
+    span, ago, badge, machine, recorded, was, count, score, rate, clock, since, alerts, note,
+    actions, whole,
   };
 })();

@@ -63,6 +63,14 @@ class Browser:
         self._driver.get(f"{self.url}/dashboard/streaming?{query}")
         self.wait_drawn(0)
 
+    def complaints(self) -> list[str]:
+        """What the console says since the last time."""
+        return [each["message"] for each in self._driver.get_log("browser")]
+
+    def picture(self, path: str) -> None:
+        """What a person sees, as a PNG."""
+        self._driver.save_screenshot(path)
+
     def wait_drawn(self, seq: int) -> dict[str, float]:
         """Until a point after `seq` is drawn; which, and when."""
 

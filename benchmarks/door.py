@@ -201,6 +201,19 @@ SELECT :stream, 1, number, now() + number * interval '1 second', 'night.csv', ra
        :readings
 FROM generate_series(1, :points) AS number
 """
+# A point a second up to now: a warning, an alarm, and two hours without a point in the middle.
+RECORD = """
+INSERT INTO points (stream_id, epoch, seq, received_at, source, x, y, score, level, metadata,
+                    features)
+SELECT :stream, 1, number,
+       now() + ((number - :points - CASE WHEN number < :points / 2 THEN 7200 ELSE 0 END)
+                * interval '1 second'),
+       '', random() + 3.0 * number / :points, random(),
+       CASE level WHEN 2 THEN 1.2 ELSE 0.4 END + random() * 0.4, level, '{}', ''
+FROM (SELECT number, CASE WHEN 100 * number / :points IN (40, 41, 42) THEN 1
+                          WHEN 100 * number / :points IN (80, 81) THEN 2 ELSE 0 END AS level
+      FROM generate_series(1, :points) AS number) AS numbers
+"""
 
 
 class Reads:
@@ -221,9 +234,16 @@ class Reads:
 
     def fill(self, baseline_id: int, name: str, points: int) -> Response:
         """Put many points without features into a stream."""
+        return self._put(FILL, baseline_id, name, points)
+
+    def record(self, baseline_id: int, name: str, points: int) -> Response:
+        """The same as a recording: a point a second, with a warning, an alarm and a gap."""
+        return self._put(RECORD, baseline_id, name, points)
+
+    def _put(self, rows: str, baseline_id: int, name: str, points: int) -> Response:
         with self._services.sessions.begin() as session:
             stream = streams.lock(session, self._owner(session, baseline_id), baseline_id, name)
-            session.execute(text(FILL), {"stream": stream.id, "points": points})
+            session.execute(text(rows), {"stream": stream.id, "points": points})
             stream.next_seq = points + 1
         return success(points)
 
@@ -263,8 +283,9 @@ def add(server: Flask, services: Services) -> None:
     for name, post in (("floor", Floor(services).post), ("naive", Naive(services).post)):
         server.add_url_rule(f"/api/bench/{name}/<int:baseline_id>", name, post, methods=["POST"])
     reads = Reads(services)
-    fill, poll = (
+    fill, record, poll = (
         "fill/<int:baseline_id>/<name>/<int:points>",
+        "record/<int:baseline_id>/<name>/<int:points>",
         "<int:baseline_id>/<name>/<int:after>",
     )
     whole = "whole/<int:baseline_id>/<name>/<int:points>/<int:features>"
@@ -273,6 +294,7 @@ def add(server: Flask, services: Services) -> None:
     server.add_url_rule("/api/bench/peak", "peak", reads.peak)
     server.add_url_rule("/api/bench/cpu", "cpu", reads.cpu)
     server.add_url_rule(f"/api/bench/{fill}", "fill", reads.fill, methods=["POST"])
+    server.add_url_rule(f"/api/bench/{record}", "record", reads.record, methods=["POST"])
     server.add_url_rule(f"/api/bench/poll/{poll}", "poll", reads.poll)
     for name, handler in (("read", read_only), ("parse", parse_only)):
         server.add_url_rule(f"/api/bench/{name}", name, handler, methods=["POST"])

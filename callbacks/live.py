@@ -10,10 +10,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from dash import ClientsideFunction, Dash, Input, Output, State, ctx
+from sqlalchemy.orm import Session
 
 from api import display_door
 from api.security import page_user
-from dinsight import audit_log, baselines, contours, feed, packing, pictures, streams, tallies
+from dinsight import (
+    audit_log,
+    baselines,
+    contours,
+    feed,
+    packing,
+    pictures,
+    playback,
+    streams,
+    tallies,
+)
 from dinsight.accounts import Identity
 from dinsight.errors import (
     BaselineFailed,
@@ -26,6 +37,7 @@ from dinsight.errors import (
 )
 from dinsight.feed import Cursor
 from dinsight.services import Services
+from dinsight.streams import Found
 from dinsight.tallies import Tally
 from layouts import figures
 from layouts.empty import fit_text
@@ -58,6 +70,8 @@ class Ask:
     contours: bool = True
     window: int | None = None
     earlier: bool = False
+    epoch: int | None = None  # of a recording; its density is that of the points up to `upto`
+    upto: int | None = None
     known: str = ""  # of the status; see `packing.pack_since`
 
     @classmethod
@@ -71,6 +85,7 @@ class Ask:
         if not isinstance(stream, str) or "\0" in stream:
             raise InvalidRequest("stream must be a name.")
         after, limit, window = (data.get(name) for name in ("after", "limit", "window"))
+        epoch, upto = data.get("epoch"), data.get("upto")
         return cls(
             key=str(data.get("key", "")),
             baseline_id=number,
@@ -82,6 +97,8 @@ class Ask:
             known=str(data.get("known") or ""),
             contours=data.get("contours") is not False,
             earlier=bool(data.get("earlier")),
+            epoch=epoch if type(epoch) is int and 0 < epoch <= MOST_ID else None,
+            upto=upto if type(upto) is int and 0 < upto < 2**53 else None,
             window=window if type(window) is int and 0 < window < 2**53 else None,
         )
 
@@ -184,8 +201,7 @@ def density(services: Services, who: Identity, ask: Ask) -> dict[str, Any] | Non
         return None
     try:
         with services.sessions() as session:
-            row = streams.find(session, who, ask.baseline_id, ask.stream)
-            tally = tallies.of_stream(session, row)
+            row, tally = counted(session, who, ask)
     except DinsightError:
         return None  # the poll says why
     if not tally.cells.total:
@@ -194,9 +210,20 @@ def density(services: Services, who: Identity, ask: Ask) -> dict[str, Any] | Non
     return {
         "key": ask.key,
         "epoch": row.epoch,
+        "upto": tally.upto,
         "grid": grid and packing.pack_grid(grid),
         **beyond(tally, ask),
     }
+
+
+def counted(session: Session, who: Identity, ask: Ask) -> tuple[Found, Tally]:
+    """The stream and its points by cell: of now, or of a moment of a recording."""
+    assert ask.baseline_id is not None  # noqa: S101 - `density` has looked
+    if ask.epoch is None or ask.upto is None or who.sight is not None:
+        row = streams.find(session, who, ask.baseline_id, ask.stream)
+        return row, tallies.of_stream(session, row)
+    row, _ = playback.find(session, who, ask.baseline_id, ask.stream, ask.epoch)
+    return row, tallies.at(session, row, ask.upto)
 
 
 def beyond(tally: Tally, ask: Ask) -> dict[str, Any]:

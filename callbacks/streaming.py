@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 from dash import ClientsideFunction, Dash, Input, Output, State
 from flask import request
@@ -15,22 +15,26 @@ from api import live as push
 from api.security import page_user
 from callbacks import live
 from callbacks.live import MOST_ID, Ask
-from dinsight import audit_log, baselines, contours, feed, streams
+from dinsight import audit_log, baselines, contours, feed, playback, streams
 from dinsight.accounts import Identity
 from dinsight.errors import (
     BaselineNotFound,
     DinsightError,
+    EpochNotFound,
     MapBeingRefitted,
     MapOutdated,
     StreamNotFound,
 )
 from dinsight.models import Baseline
 from dinsight.services import Services
-from dinsight.streams import DEFAULT
+from dinsight.streams import DEFAULT, DEFAULT_GLOW, Found
 from layouts import empty, figures
 from layouts.figures import Screen
+from layouts.shell import STREAMING
 from layouts.shell import Ids as ShellIds
 from layouts.streaming import Ids, map_word
+
+MOST_DIGITS = 15  # of a seq: what a browser can count to
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class View:
     streams: list[str] = field(default_factory=list)
     figure: dict[str, Any] | None = None
     map_id: int | None = None
+    playback: dict[str, Any] | None = None  # of a recording: its epoch, where to begin, its rings
     denied: int | None = None  # the baseline that was asked for, and does not exist or is another's
 
 
@@ -136,7 +141,8 @@ def opened(services: Services, who: Identity, want: Want) -> list[Any]:
                 "name": chosen.name if chosen else "",
                 "cap": want.screen.drawn.window,
                 "earlier": want.screen.drawn.earlier,
-                "push": want.push,
+                "push": want.push and shown.playback is None,
+                "playback": shown.playback,
                 "display": who.sight is not None,
                 "baseline_points": chosen.rows if chosen else 0,
                 "themes": figures.theme_changes(),
@@ -149,7 +155,7 @@ def opened(services: Services, who: Identity, want: Want) -> list[Any]:
 
 def first_question(want: Want, shown: View) -> Ask | None:
     """What the page would ask next, so that it need not; nothing where there is nothing to show."""
-    if shown.kind == "refused":
+    if shown.kind == "refused" or shown.playback is not None:
         return None
     baseline_id = shown.baseline.id if shown.baseline else None
     return Ask(want.key, baseline_id, shown.stream, None, want.screen.drawn.window)
@@ -178,13 +184,19 @@ def look_at(session: Session, who: Identity, baseline: Baseline, stream: str, wa
         return View("failed", empty.failed(baseline.name, reason), baseline, stream)
     if baseline.status != "completed":
         return fitting(baseline, stream)
-    row = streams.find(session, who, baseline.id, stream)
+    past = None if who.sight is not None else moment(want.search)
     try:
+        row = streams.find(session, who, baseline.id, stream)
+        if past is not None:
+            row, _ = playback.find(session, who, baseline.id, stream, past[0])
         fitted = feed.stream_map(session, row)
     except MapBeingRefitted:
         return fitting(baseline, stream)
     except MapOutdated as error:
         return View("failed", empty.failed(baseline.name, error.message), baseline, stream)
+    except EpochNotFound as error:
+        live_view = f"{STREAMING}?{urlencode({'baseline_id': baseline.id, 'stream': stream})}"
+        return View("refused", empty.not_recorded(error.message, live_view), baseline, stream)
     figure = figures.stream_map(
         fitted.coordinates,
         contours.of_baseline(fitted.coordinates),
@@ -196,7 +208,16 @@ def look_at(session: Session, who: Identity, baseline: Baseline, stream: str, wa
     )
     names = streams.names(session, who, baseline.id)
     notice = empty.waiting(baseline.id, stream)
-    return View("ready", notice, baseline, stream, names, figure, row.map_id)
+    shown = View("ready", notice, baseline, stream, names, figure, row.map_id)
+    return (
+        shown if past is None else replace(shown, notice=empty.silent(), playback=told(row, past))
+    )
+
+
+def told(row: Found, past: tuple[int, int | None]) -> dict[str, Any]:
+    """What the page needs to know of a recording."""
+    epoch, at = past
+    return {"epoch": epoch, "at": at, "glow": row.settings.get("latest_glow_count", DEFAULT_GLOW)}
 
 
 def fitting(baseline: Baseline, stream: str) -> View:
@@ -219,6 +240,24 @@ def wanted(search: str) -> tuple[int | None, str]:
     if not (text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) <= MOST_ID):
         raise BaselineNotFound()
     return int(text), stream
+
+
+def moment(search: str) -> tuple[int, int | None] | None:
+    """The epoch to play back and the point to begin at, of `?epoch=2&at=350`; None for the present.
+
+    A wall screen (`kiosk=1`) does not play back. Raises EpochNotFound for what no epoch can be.
+
+    >>> moment("?epoch=2&at=350"), moment("?epoch=2"), moment("?epoch=2&kiosk=1"), moment("?at=3")
+    ((2, 350), (2, None), None, None)
+    """
+    query = parse_qs(search.lstrip("?"))
+    text, at = query.get("epoch", [""])[0], query.get("at", [""])[0]
+    if not text or query.get("kiosk", [""])[0] == "1":
+        return None
+    if not (text.isascii() and text.isdecimal() and 0 < int(text[:10]) <= MOST_ID):
+        raise EpochNotFound()
+    good = at.isascii() and at.isdecimal() and len(at) <= MOST_DIGITS
+    return int(text[:10]), max(1, int(at)) if good else None
 
 
 def option(baseline: Baseline) -> dict[str, str]:

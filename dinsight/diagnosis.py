@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dinsight import baseline_rows, sensitivity, streams
+from dinsight import baseline_rows, playback, sensitivity, streams
 from dinsight.accounts import Identity
 from dinsight.errors import PointNotFound, ReadingsRemoved
 from dinsight.maps import Map
@@ -34,6 +34,7 @@ class _Case:
 
     stream: Found
     point: Point
+    limit: float  # the alarm limit that it was judged by; today's, where that was not kept
     map: Map
     row: NDArray[np.float32]
     found: Explanation
@@ -58,7 +59,7 @@ def explain(
     stream = streams.find(session, who, baseline_id, name)
     case = _read(session, stream, stream.epoch if epoch is None else epoch, seq)
     told = [band(each, case.map.features) for each in case.found.bands(case.map.features)]
-    limit = sensitivity.limit_of(stream.settings)
+    limit = case.limit
     return {
         "baseline_id": baseline_id,
         "stream": stream.name,
@@ -112,14 +113,14 @@ def _read(session: Session, stream: Found, epoch: int, seq: int) -> _Case:
     found = None
     if epoch <= MOST_EPOCH and seq <= MOST_SEQ:
         found = session.execute(
-            select(Point, Point.features, FittedMap.sha256)
+            select(Point, Point.features, FittedMap.sha256, Epoch)
             .join(Epoch, (Epoch.stream_id == Point.stream_id) & (Epoch.epoch == Point.epoch))
             .join(FittedMap, FittedMap.id == Epoch.map_id)
             .where(Point.stream_id == stream.id, Point.epoch == epoch, Point.seq == seq)
         ).one_or_none()
     if found is None:
         raise PointNotFound(f"Stream {stream.name!r} has no point {seq:,} in epoch {epoch:,}.")
-    point, content, sha256 = found
+    point, content, sha256, row_of_epoch = found
     if content is None:
         raise ReadingsRemoved(
             f"The readings of point {seq:,} were removed as DINSIGHT_RETENTION_FEATURES_DAYS says: "
@@ -127,7 +128,9 @@ def _read(session: Session, stream: Found, epoch: int, seq: int) -> _Case:
         )
     fitted = load_map(session, sha256)
     row = np.frombuffer(content, "<f4")
-    return _Case(stream, point, fitted, row, fitted.explain(row))
+    judged = playback.limit_at(row_of_epoch, seq)
+    limit = sensitivity.limit_of(stream.settings) if judged is None else judged
+    return _Case(stream, point, limit, fitted, row, fitted.explain(row))
 
 
 def band(band: Band, features: tuple[str, ...]) -> Json:

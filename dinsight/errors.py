@@ -117,12 +117,8 @@ class StreamNotFound(NotFound):
     """This baseline has no such stream."""
 
 
-class AlertNotFound(NotFound):
-    """There is no such alert."""
-
-
 class EpochNotFound(NotFound):
-    """The stream has no such epoch."""
+    """This stream has no such epoch, or it is no longer kept."""
 
 
 class MonitorFileNotFound(NotFound):

@@ -14,7 +14,7 @@ import numpy as np
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session, undefer
 
-from dinsight import copying, maps, readings, report_card
+from dinsight import copying, maps, readings, report_card, sensitivity
 from dinsight.alerts import rules as alert_rules
 from dinsight.database import Sessions
 from dinsight.errors import DinsightError
@@ -215,7 +215,8 @@ def store(session: Session, baseline_id: int, rows: Rows, made: Made) -> None:
     session.add(stream)
     session.flush()
     alert_rules.add_defaults(session, baseline_id)
-    session.add(Epoch(stream_id=stream.id, epoch=1, map_id=map_id))
+    limits = [[1, sensitivity.limit_of({})]]
+    session.add(Epoch(stream_id=stream.id, epoch=1, map_id=map_id, limits=limits))
 
 
 def store_rows(

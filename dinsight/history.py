@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import func, select, true
+from sqlalchemy import Select, case, func, literal, null, select, true
 from sqlalchemy.orm import Session
 
 from dinsight import baselines
 from dinsight.accounts import Identity
 from dinsight.models import Epoch, FittedMap, Json, Point, Stream
+from dinsight.streams import level_word
+from dinsight.worst import Reader
+
+INNER = ("stream_id", "points_from", "readings_from")  # of a row, which are not told
 
 
 def epochs(
@@ -18,39 +22,21 @@ def epochs(
     """A page of the epochs of all streams, the newest first. Raises BaselineNotFound.
 
     `seq` has no gap, so the first and the last of an epoch, found by the key, tell how many points
-    it holds without counting them.
+    it holds without counting them. `worst` is its worst level, None while that is still read.
     """
     baseline = baselines.get(session, who, baseline_id)
     of_baseline = select(func.count()).select_from(Epoch).join(Stream, Stream.id == Epoch.stream_id)
     total = session.scalars(of_baseline.where(Stream.baseline_id == baseline.id)).one()
-    ends = select(Point.seq, Point.received_at).where(
-        Point.stream_id == Epoch.stream_id, Point.epoch == Epoch.epoch
+    page = listed(baseline.id).order_by(
+        Epoch.started_at.desc(), Epoch.stream_id.desc(), Epoch.epoch.desc()
     )
-    first = ends.order_by(Point.seq).limit(1).correlate(Epoch).lateral("first")
-    last = ends.order_by(Point.seq.desc()).limit(1).correlate(Epoch).lateral("last")
-    found = session.execute(
-        select(
-            *(Stream.name.label("stream"), Epoch.epoch, Epoch.started_at, Epoch.ended_at),
-            (Stream.epoch == Epoch.epoch).label("current"),
-            *(first.c.seq.label("first_seq"), first.c.received_at.label("first_point_at")),
-            *(last.c.seq.label("last_seq"), last.c.received_at.label("last_point_at")),
-            *(FittedMap.layout.label("map"), FittedMap.id.label("map_id")),
-        )
-        .select_from(Epoch)
-        .join(Stream, Stream.id == Epoch.stream_id)
-        .join(FittedMap, FittedMap.id == Epoch.map_id)
-        .outerjoin(first, true())
-        .outerjoin(last, true())
-        .where(Stream.baseline_id == baseline.id)
-        .order_by(Epoch.started_at.desc(), Epoch.stream_id.desc(), Epoch.epoch.desc())
-        .limit(limit)
-        .offset(offset)
-    ).mappings()
-    listed = [_told(dict(row)) for row in found]
-    end = offset + len(listed)
+    found = session.execute(page.limit(limit).offset(offset)).mappings().all()
+    reader = Reader(session)
+    told = [tell(dict(row), reader) for row in found]
+    end = offset + len(told)
     return {
         "baseline_id": baseline.id,
-        "sessions": listed,
+        "sessions": told,
         "total": total,
         "limit": limit,
         "offset": offset,
@@ -58,6 +44,72 @@ def epochs(
     }
 
 
-def _told(row: Json) -> Json:
-    empty = row["last_seq"] is None
-    return row | {"points": 0 if empty else row["last_seq"] - row["first_seq"] + 1}
+def listed(baseline_id: int) -> Select[Any]:
+    """The epochs of a baseline's streams, each a row of what is told of it and the `INNER`.
+
+    A run goes on in the next epoch when the baseline is refitted, which is on another map: `run`
+    is the epoch that it began with. Where an epoch was ended on its own map, it was by a reset.
+    """
+    around = _around(baseline_id).subquery("around")
+    run = func.max(around.c.begins).over(partition_by=around.c.stream_id, order_by=around.c.epoch)
+    runs = select(around, run.label("run")).subquery("runs")
+    ends = select(Point.seq, Point.received_at).where(
+        Point.stream_id == Epoch.stream_id, Point.epoch == Epoch.epoch
+    )
+    first = ends.order_by(Point.seq).limit(1).correlate(Epoch).lateral("first")
+    last = ends.order_by(Point.seq.desc()).limit(1).correlate(Epoch).lateral("last")
+    why = case(
+        (runs.c.next_map.is_(None), null()),
+        (runs.c.next_map == Epoch.map_id, literal("reset")),
+        else_=literal("refit"),
+    )
+    return (
+        select(
+            *(Stream.name.label("stream"), Epoch.epoch, runs.c.run),
+            *(Epoch.started_at, Epoch.ended_at, why.label("ended_by")),
+            (Stream.epoch == Epoch.epoch).label("current"),
+            *(first.c.seq.label("first_seq"), first.c.received_at.label("first_point_at")),
+            *(last.c.seq.label("last_seq"), last.c.received_at.label("last_point_at")),
+            *(FittedMap.layout.label("map"), FittedMap.id.label("map_id")),
+            *(Epoch.stream_id, Epoch.points_from, Epoch.readings_from),
+        )
+        .select_from(Epoch)
+        .join(Stream, Stream.id == Epoch.stream_id)
+        .join(FittedMap, FittedMap.id == Epoch.map_id)
+        .join(runs, (runs.c.stream_id == Epoch.stream_id) & (runs.c.epoch == Epoch.epoch))
+        .outerjoin(first, true())
+        .outerjoin(last, true())
+        .where(Stream.baseline_id == baseline_id)
+    )
+
+
+def _around(baseline_id: int) -> Select[Any]:
+    """Each epoch with the map of the next one, and its number where a run begins with it."""
+    order: Any = {"partition_by": Epoch.stream_id, "order_by": Epoch.epoch}
+    same = func.lag(Epoch.map_id).over(**order).is_distinct_from(Epoch.map_id).is_(False)
+    first = func.row_number().over(**order) == 1
+    found: Select[Any] = (
+        select(
+            *(Epoch.stream_id, Epoch.epoch),
+            func.lead(Epoch.map_id).over(**order).label("next_map"),
+            case((same | first, Epoch.epoch)).label("begins"),
+        )
+        .join(Stream, Stream.id == Epoch.stream_id)
+        .where(Stream.baseline_id == baseline_id)
+    )
+    return found
+
+
+def tell(row: Json, reader: Reader) -> Json:
+    """A row of `listed` as it is told."""
+    told = {name: value for name, value in row.items() if name not in INNER}
+    first, last = row["first_seq"], row["last_seq"]
+    if last is None:
+        return told | {"points": 0, "worst": None, "readings_from": None}
+    worst = reader.level(row["stream_id"], row["epoch"], first, last)
+    readings = max(row["readings_from"], first)
+    return told | {
+        "points": last - first + 1,
+        "worst": None if worst is None else level_word(worst),
+        "readings_from": readings if readings <= last else None,
+    }

@@ -273,7 +273,8 @@ class Epoch(Base):
     """A run of a stream, present or past, and the map that placed its points.
 
     What was before `points_from` is removed, of what was before `readings_from` only the readings
-    (`dinsight.retention`).
+    (`dinsight.retention`). `limits` are the alarm limits that its points were judged by, each as
+    [first seq, score]; of points before the first of them it is not known.
     """
 
     __tablename__ = "epochs"
@@ -287,6 +288,7 @@ class Epoch(Base):
     ended_at: Mapped[Moment | None]
     points_from: Mapped[int] = mapped_column(BigInteger, server_default="1")
     readings_from: Mapped[int] = mapped_column(BigInteger, server_default="1")
+    limits: Mapped[list[list[float]]] = mapped_column(JSONB, server_default="[]")
 
 
 class Point(Base):

@@ -43,6 +43,8 @@ SETTINGS: dict[str, tuple[type, float, float]] = {
     "delay_seconds": (float, 0, 86_400),
 }
 DEFAULT_GLOW = 10
+# What a stream that is not to run tells its sender.
+CONTROL = {"paused": "hold", "stopped": "stop"}
 SINCE = "since"  # in `level_state`: when the present level began, seconds since 1970
 
 
@@ -150,6 +152,7 @@ def configure(
     if "total_points" in wanted:
         stream.declared_total = _checked_total(wanted["total_points"])
     stream.settings = {**stream.settings, **changes}
+    _note_limit(session, stream)
     session.flush()
     news.changed(session, stream.id)
     return {
@@ -160,6 +163,16 @@ def configure(
         **sensitivity.DEFAULTS,
         **{name: value for name, value in stream.settings.items() if name != "cost"},
     }
+
+
+def _note_limit(session: Session, stream: Stream) -> None:
+    """Keep which alarm limit the next points are judged by, where it is another one."""
+    epoch = session.get_one(Epoch, (stream.id, stream.epoch))
+    limit = sensitivity.limit_of(stream.settings)
+    if epoch.limits and epoch.limits[-1][1] == limit:
+        return
+    before = [each for each in epoch.limits if each[0] < stream.next_seq]
+    epoch.limits = [*before, [stream.next_seq, limit]]
 
 
 def _sensitivity(session: Session, found: Found, wanted: Mapping[str, Any], changes: Json) -> Json:
@@ -226,9 +239,9 @@ def carry_over(
     a pause or a stop.
     """
     archived = stream.next_seq - 1
+    stream.settings = {**stream.settings, **sensitivity.again(stream.settings, fitted)}
     _begin_epoch(session, stream, map_id, "The baseline was refitted.", now=now)
     stream.carried += archived
-    stream.settings = {**stream.settings, **sensitivity.again(stream.settings, fitted)}
     if stream.declared_total is not None:
         rest = stream.declared_total - archived
         stream.declared_total = rest if rest > 0 else None
@@ -253,7 +266,9 @@ def _begin_epoch(
     stream.level = Level.HEALTHY
     stream.level_state = {}
     stream.score = None
-    session.add(Epoch(stream_id=stream.id, epoch=stream.epoch, map_id=map_id, started_at=now))
+    begun = Epoch(stream_id=stream.id, epoch=stream.epoch, map_id=map_id, started_at=now)
+    begun.limits = [[1, sensitivity.limit_of(stream.settings)]]
+    session.add(begun)
     news.changed(session, stream.id)
 
 
@@ -288,7 +303,8 @@ def _create(session: Session, baseline: Baseline, name: str) -> None:
         .returning(Stream.id)
     )
     if stream_id is not None:
-        session.add(Epoch(stream_id=stream_id, epoch=1, map_id=map_id))
+        limits = [[1, sensitivity.limit_of({})]]
+        session.add(Epoch(stream_id=stream_id, epoch=1, map_id=map_id, limits=limits))
         session.flush()
 
 

@@ -1,4 +1,4 @@
-"""The score over a stream's whole run: a few hundred buckets, and its episodes.
+"""The score over a whole epoch of a stream: a few hundred buckets, and its episodes.
 
 PostgreSQL puts points into buckets, by ranges of the primary key. What was read is kept by stream
 and epoch, and only what is new is read: a point never changes, and `seq` is the order of commits.
@@ -203,7 +203,7 @@ _known: WeakKeyDictionary[Any, _Known] = WeakKeyDictionary()
 
 
 def of_stream(session: Session, stream: Found, *, most: int = MOST_POINTS) -> Trend:
-    """The trend of the stream's present epoch, at most `most` points further than it was known.
+    """The trend of the stream's epoch, at most `most` points further than it was known.
 
     `last` below the stream's last seq says that there is more: ask again.
     """

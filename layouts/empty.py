@@ -63,6 +63,19 @@ def refused(sentence: str) -> html.Div:
     return _notice("Nothing to show here", html.P(sentence), html.P("Choose another baseline."))
 
 
+def not_recorded(sentence: str, live: str) -> html.Div:
+    """A run that is not there, or no more; `live` is the address of its stream."""
+    return _notice(
+        "This run cannot be played back",
+        html.P(sentence),
+        dcc.Link("Go to the live view", href=live, className="button primary"),
+    )
+
+
+def silent() -> html.Div:
+    return _notice("No points", html.P("Nothing was sent in this run: there is nothing to play."))
+
+
 def waiting(baseline_id: int, stream: str) -> html.Div:
     line = f"python -m simulator --baseline-id {baseline_id}"
     if stream != DEFAULT_STREAM:

@@ -7,7 +7,18 @@ import enum
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 
-from layouts import detection, export, figures, kiosk, live_alerts, point, replay, trend, viewing
+from layouts import (
+    detection,
+    export,
+    figures,
+    kiosk,
+    live_alerts,
+    playback,
+    point,
+    replay,
+    trend,
+    viewing,
+)
 from layouts.components import button, confirmation, fact, field
 from layouts.figures import POINT_SIZE, config, nothing
 
@@ -107,6 +118,7 @@ def page() -> html.Div:
             _machine(),
             live_alerts.strip(),
             _stage(),
+            playback.bar(),
             trend.section(),
             _controls(),
             _status(),
@@ -117,6 +129,7 @@ def page() -> html.Div:
             _reset_dialog(),
             export.dialog(),
             viewing.section(),
+            playback.section(),
             kiosk.section(),
         ],
         className="streaming",

@@ -10,7 +10,8 @@ from layouts import displays
 from layouts.components import button
 
 KEYS = {
-    "Space": "pause the view, or go on",
+    "Space": "pause the view or the playback, or go on",
+    "← →": "in playback, a point back or on",
     "Esc": "clear the selection",
     "?": "show these keys",
 }

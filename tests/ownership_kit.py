@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import io
 import re
 from collections.abc import Callable, Iterator
@@ -19,7 +20,15 @@ from dinsight import accounts, areas, candidates, displays, fitting, monitor_fil
 from dinsight.accounts import Identity
 from dinsight.baselines import File
 from dinsight.ingest import Incoming, ingest
-from dinsight.models import Base, Baseline, BaselineVersion, FittedMap
+from dinsight.models import (
+    Alert,
+    AlertEvent,
+    Base,
+    Baseline,
+    BaselineVersion,
+    FittedMap,
+    Stream,
+)
 from dinsight.notices import channels, outbox
 from dinsight.notices.channels import Rules, Wanted
 from dinsight.services import Services
@@ -39,6 +48,7 @@ STARTS = {  # told apart in answers
     **{"baselines": 710_001, "users": 720_001, "api_keys": 730_001},
     **{"displays": 740_001, "monitor_files": 750_001, "areas": 760_001},
     **{"candidates": 770_001, "channels": 780_001},
+    **{"alert_rules": 790_001, "alerts": 800_001},
 }
 
 Json = dict[str, Any]
@@ -62,6 +72,8 @@ class Ids:
     area: int = MISSING
     candidate: int = MISSING
     channel: int = MISSING
+    alert: int = MISSING
+    rule: int = MISSING
 
     def of(self, argument: str) -> list[int]:
         """The objects that an argument of a route can name; KeyError for one that is not known."""
@@ -73,6 +85,8 @@ class Ids:
             "file_id": [self.file],
             "area_id": [self.area],
             "candidate_id": [self.candidate],
+            "alert_id": [self.alert],
+            "rule_id": [self.rule],
             "channel_id": [self.channel],
         }[argument]
 
@@ -174,9 +188,40 @@ def make_world(services: Services, client: FlaskClient, make_baseline: Callable[
             session, ada, fitted, wanted, note="note of Ada", now=services.now()
         )
         make_version(session, fitted)
-        hers = dataclasses.replace(hers, file=kept.id, candidate=row.id)
+        alert = make_alert(session, fitted)
+        hers = dataclasses.replace(
+            hers, file=kept.id, candidate=row.id, alert=alert.id, rule=STARTS["alert_rules"]
+        )
     eves = make_baseline(eve, "Pump of Eve")
     return World(services, client, ada, eve, boss, hers, eves, token)
+
+
+def make_alert(session: Session, baseline_id: int) -> Alert:
+    """An active alert of the baseline's default stream, by its first rule."""
+    stream = session.scalars(
+        select(Stream).where(Stream.baseline_id == baseline_id, Stream.name == "default")
+    ).one()
+    alert = Alert(
+        baseline_id=baseline_id,
+        stream_id=stream.id,
+        epoch=1,
+        rule_id=STARTS["alert_rules"],
+        rule={"name": "Failing", "kind": "level"},
+        alert_type="anomaly",
+        title="note of Ada",
+        message="note of Ada",
+        severity="high",
+        score=2.0,
+        peak=3.0,
+        peak_seq=2,
+        opened_at=dt.datetime(2026, 5, 1, tzinfo=dt.UTC),
+        opened_seq=1,
+        note="note of Ada",
+    )
+    session.add(alert)
+    session.flush()
+    session.add(AlertEvent(alert_id=alert.id, at=alert.opened_at, kind="raised", seq=1))
+    return alert
 
 
 def make_version(session: Session, baseline_id: int) -> None:

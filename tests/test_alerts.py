@@ -286,3 +286,50 @@ def test_the_new_normal_is_proposed_for_the_next_version(plant: Plant) -> None:
     with plant.services.sessions() as session:
         (queued,) = candidates.queue(session, plant.who, plant.baseline_id)
     assert (queued["first"], queued["last"], queued["alert_id"]) == (5, 9, alert["id"])
+
+
+def stuck(rows: int, seed: int, value: float = 30.0) -> np.ndarray:
+    values = healthy(rows, seed)
+    values[:, 4] = value
+    return values
+
+
+def test_a_stuck_sensor_is_told_as_such_and_raises_no_anomaly(plant: Plant) -> None:
+    plant.send(healthy(10))
+    for seed in range(20, 60):
+        answer = plant.send(stuck(1, seed))
+    assert answer["level"] == "alarm"  # the map hides nothing
+    (alert,) = plant.alerts()
+    assert (alert["title"], alert["alert_type"]) == ("Sensor stands still", "data_quality")
+    assert alert["opened_seq"] == 15  # where the machine would have been called failing
+    assert alert["message"].startswith("f_4 stands still at 30 (")
+    plant.send(healthy(46, seed=9))  # up to the end of a block that shows nothing of it any more
+    assert [a["condition"] for a in plant.alerts()] == ["cleared"]
+
+
+def test_a_stuck_sensor_is_found_at_the_end_of_a_block_whatever_the_score(plant: Plant) -> None:
+    plant.change(plant.rules()["level"]["id"], enabled=False)
+    values = healthy(32)
+    values[10:, 4] = values[10, 4]
+    for row in values:
+        plant.send(row[None], after=0.5)
+    assert [(a["title"], a["opened_seq"]) for a in plant.alerts()] == [("Sensor stands still", 32)]
+
+
+def test_an_anomaly_beside_a_stuck_sensor_is_raised(plant: Plant) -> None:
+    values = stuck(90, 21, value=5.0)
+    values[40:, [2, 9]] += 30
+    plant.send(values[:20])
+    for start in range(20, 90, 10):
+        plant.send(values[start : start + 10])
+    assert {a["title"]: a["condition"] for a in plant.alerts()} == {
+        "Failing": "active",
+        "Sensor stands still": "active",
+    }
+
+
+def test_without_a_rule_about_sensors_the_anomaly_is_raised(plant: Plant) -> None:
+    plant.change(plant.rules()["flat"]["id"], enabled=False)
+    plant.send(healthy(10))
+    plant.send(stuck(40, 20))
+    assert [a["title"] for a in plant.alerts()] == ["Failing"]

@@ -216,6 +216,7 @@ def test_sessions_list_present_and_past_epochs_of_all_streams(api: Api, baseline
         **{"stream": "default", "epoch": 1, "current": True, "map": "distance", "points": 0},
         **{"first_seq": None, "last_seq": None, "ended_at": None},
         **{"first_point_at": None, "last_point_at": None},
+        **{"run": 1, "worst": None, "readings_from": None, "ended_by": None},
     }
     api.post(baseline_id, csv(healthy(3)))
     api.post(baseline_id, csv(healthy(2)))
@@ -235,6 +236,8 @@ def test_sessions_list_present_and_past_epochs_of_all_streams(api: Api, baseline
     assert (b["first_point_at"], b["last_point_at"]) == (points[0]["created_at"],) * 2
     assert (now["first_seq"], now["last_seq"], now["last_point_at"]) == (None, None, None)
     assert (past["first_seq"], past["last_seq"], past["map"]) == (1, 5, "distance")
+    assert (past["worst"], past["readings_from"], past["ended_by"]) == ("healthy", 1, "reset")
+    assert (past["run"], now["run"], now["ended_by"]) == (1, 2, None)
     assert past["first_point_at"] < past["last_point_at"] <= past["ended_at"] == now["started_at"]
     page = success(api("GET", f"{path}?limit=1&offset=1"))
     assert (page["sessions"], page["total"], page["next"]) == ([now], 3, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import re
 from typing import Any
@@ -153,6 +154,7 @@ def test_the_answers_of_the_main_job_are_as_described(
         assert api.fitted(baseline)["status"] == "completed"
     monitor(api, number, other)
     notify(api, number)
+    be_alarmed(api, number)
     manage(api, number, other)
     sign_in_and_out(api)
     make_user(services, "boss@example.com", role="admin")
@@ -273,8 +275,44 @@ def manage(api: Checked, number: int, other: int) -> None:
     api("GET", f"/dinsight/{number}")
     api("DELETE", f"{stream}/reset")
     api("GET", f"{stream}/sessions")
+    api("GET", f"{stream}/playback?epoch=1&first=3&count=5")
+    api("GET", f"{stream}/timeline?epoch=1")
+    assert api("GET", f"{stream}/playback?epoch=99").status_code == 404
+    assert api("GET", f"{stream}/timeline?epoch=0").status_code == 400
     api("DELETE", f"/dinsight/{other}")
     assert api("GET", f"/dinsight/{other}").status_code == 404
+
+
+def be_alarmed(api: Checked, number: int) -> None:
+    rules = f"/alerts/rules?baseline_id={number}"
+    known = {rule["kind"]: rule for rule in api("GET", rules).json["data"]["rules"]}
+    assert set(known) == {"level", "flat", "saturated", "missing", "stale"}
+    wish = {"baseline_id": number, "name": "Climbs", "kind": "score", "score": 0.5}
+    made = api("POST", "/alerts/rules", json={**wish, "needed": 2, "window": 3}).json["data"]
+    for wrong in ({"kind": "mood"}, {"score": None}, {"needed": 4, "window": 3}, {"name": ""}):
+        assert api("POST", "/alerts/rules", json={**wish, **wrong}).status_code == 400
+    api("PUT", f"/alerts/rules/{made['id']}", json={"severity": "critical"})
+    assert api("PUT", f"/alerts/rules/{made['id']}", json={"seconds": 0}).status_code == 400
+    api.post(number, csv(failing(6)), form={"stream": "alarmed"})
+    listed = api("GET", f"/alerts?baseline_id={number}&stream=alarmed").json["data"]
+    assert {alert["title"] for alert in listed["alerts"]} == {"Climbs", "Failing"}
+    first = f"/alerts/{listed['alerts'][0]['id']}"
+    api("GET", first)
+    api("POST", f"{first}/acknowledge", json={"message": "seen"})
+    soon = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=8)).isoformat().replace("+00:00", "Z")
+    api("POST", f"{first}/shelve", json={"until": soon})
+    assert api("POST", f"{first}/shelve", json={"until": "tomorrow"}).status_code == 400
+    api("POST", f"{first}/verdict", json={"verdict": "real", "message": "worn"})
+    assert api("POST", f"{first}/verdict", json={"verdict": "odd"}).status_code == 400
+    api("POST", f"{first}/resolve", json={})
+    api("GET", "/alerts?status=resolved&severity=critical&since=2026-01-01T00:00:00Z")
+    assert api("GET", "/alerts?status=gone").status_code == 400
+    assert api("GET", "/alerts?since=yesterday").status_code == 400
+    api("GET", "/alerts/quality")
+    assert api("GET", "/alerts/quality?until=2000-01-01T00:00:00").status_code == 400
+    api("DELETE", f"/alerts/rules/{made['id']}")
+    assert api("GET", "/alerts/999999").status_code == 404
+    assert api("GET", "/alerts/rules").status_code == 400
 
 
 def notify(api: Checked, number: int) -> None:

@@ -26,6 +26,7 @@ from dinsight import passwords
 from dinsight.accounts import Identity
 from dinsight.models import Audit, Baseline, Stream, User
 from dinsight.services import Services
+from layouts.alert_rules import DEFAULTS, FORM
 from layouts.displays import REVOKE
 from simulator.options import StreamOptions
 from simulator.run import World as SimulatorWorld
@@ -58,6 +59,7 @@ API = "/api/v1"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 AREA_ID = "<int:area_id>"
 CHANNEL_ID = "<int:channel_id>"
+ALERT_ID, RULE_ID = "<int:alert_id>", "<int:rule_id>"
 BASELINE_ID, KEY_ID, USER_ID = "<int:baseline_id>", "<int:key_id>", "<int:user_id>"
 OF_VERSIONS = f"/dinsight/{BASELINE_ID}"
 DISPLAYS = f"/dinsight/{BASELINE_ID}/displays"
@@ -113,6 +115,8 @@ ROUTES: dict[str, Callable[[], Json]] = {
     f"DELETE /streaming/{BASELINE_ID}/reset": nothing,
     f"GET /streaming/{BASELINE_ID}/sessions": nothing,
     f"GET /streaming/{BASELINE_ID}/export": nothing,
+    f"GET /streaming/{BASELINE_ID}/playback": nothing,
+    f"GET /streaming/{BASELINE_ID}/timeline": nothing,
     f"PUT /streaming/{BASELINE_ID}/config": body(total_points=7, latest_glow_count=3),
     f"POST /streaming/{BASELINE_ID}/control": body(action="stop"),
     "GET /machines": nothing,
@@ -128,6 +132,17 @@ ROUTES: dict[str, Callable[[], Json]] = {
     f"DELETE /channels/{CHANNEL_ID}": nothing,
     f"POST /channels/{CHANNEL_ID}/test": nothing,
     f"GET /channels/{CHANNEL_ID}/notices": nothing,
+    "GET /alerts": nothing,
+    f"GET /alerts/{ALERT_ID}": nothing,
+    f"POST /alerts/{ALERT_ID}/acknowledge": body(message="Taken over"),
+    f"POST /alerts/{ALERT_ID}/resolve": body(message="Taken over"),
+    f"POST /alerts/{ALERT_ID}/shelve": body(until=None),
+    f"POST /alerts/{ALERT_ID}/verdict": body(verdict="real"),
+    "GET /alerts/quality": nothing,
+    "GET /alerts/rules": nothing,
+    "POST /alerts/rules": body(name="Taken over", kind="level", level="alarm", baseline_id=MISSING),
+    f"PUT /alerts/rules/{RULE_ID}": body(name="Taken over"),
+    f"DELETE /alerts/rules/{RULE_ID}": nothing,
     "GET /auth/keys": nothing,
     "POST /auth/keys": body(name="another key"),
     f"DELETE /auth/keys/{KEY_ID}": nothing,
@@ -152,16 +167,17 @@ OPEN: dict[str, Callable[[], Json]] = {
 }
 BODY_IDS = {
     *("baseline_dataset_id", "comparison_dataset_id"),  # of POST /anomaly/detect
-    "baseline_id",  # of POST /channels and PUT /channels/{id}
+    "baseline_id",  # of POST /channels, PUT /channels/{id} and POST /alerts/rules
     "stored",  # a monitor file, of POST /streaming/{id}/replay
     "map_id",  # of POST /dinsight/…/areas: any but the baseline's present map is refused
 }
+NAMES_A_BASELINE = {"/anomaly/detect", "/alerts/rules"}  # in the body: here one that nobody has
 ROLES_IN_BODIES = {f"PATCH /users/{USER_ID}", "POST /users"}  # for administrators alone
 OF_A_BASELINE = {"seq", "version"}  # arguments that count from 1 in each
 BASELINES, VERSIONS = "/dashboard/baselines", "/dashboard/versions"
 PAGES = (
     *("/", "/dashboard/streaming", "/dashboard/machines", BASELINES, VERSIONS),
-    *("/account", "/admin"),
+    *("/dashboard/alerts", "/account", "/admin"),
 )
 
 
@@ -286,7 +302,7 @@ def test_what_names_no_object_tells_and_changes_nothing_of_anothers(
             continue
         (eve,) = (each for each in world.credentials(world.eve) if each.name == kind)
         answer = eve(method, API + path, **make())
-        assert answer.status_code != 404 or path == "/anomaly/detect", route
+        assert answer.status_code != 404 or path in NAMES_A_BASELINE, route
         assert not any(secret in answer.text for secret in SECRETS), route
         answer.close()
         assert world.rows_of(world.ada) == before, route
@@ -317,6 +333,21 @@ def test_a_body_that_names_anothers_monitor_file_is_404(world: World) -> None:
         path = f"{API}/streaming/{world.eves_baseline}/replay"
         answer = eve("POST", path, json={"stored": number})
         assert (answer.status_code, answer.json["error"]["code"]) == (404, "MONITOR_FILE_NOT_FOUND")
+    assert world.rows_of(world.ada) == before
+
+
+def test_a_rule_for_anothers_baseline_is_404(world: World) -> None:
+    before = world.rows_of(world.ada)
+    rule = {"name": "Taken over", "kind": "level", "level": "alarm"}
+    for eve in world.credentials(world.eve):
+        for number in (world.hers.baseline, world.hers.unfitted):
+            answers = [
+                told(eve("POST", f"{API}/alerts/rules", json={**rule, "baseline_id": each}), each)
+                for each in (number, MISSING)
+            ]
+            assert answers[0] == answers[1]
+            hers = eve("GET", f"{API}/alerts/rules?baseline_id={number}")
+            assert hers.status_code == 404
     assert world.rows_of(world.ada) == before
 
 
@@ -410,6 +441,7 @@ def wish(action: str, baseline_id: int) -> Json:
 
 
 # How the page calls each callback; by the beginning of its output.
+RULE_FORM = {f"{id}.value": {**DEFAULTS, "name": "Rule of Eve"}[name] for name, id in FORM.items()}
 CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
     "main.children": lambda _: [Press("url.pathname", {"url.pathname": path}) for path in PAGES],
     "account-name-message.children": lambda _: [
@@ -528,6 +560,47 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
             },
         )
     ],
+    "alerts-present.data": lambda _: [
+        Press("alerts-present-ask.data", {"alerts-present-ask.data": {"at": 1}})
+    ],
+    "alerts-done.data": lambda ids: [
+        Press("alerts-deed.data", {"alerts-deed.data": {"ids": [ids.alert], "at": 1, **deed}})
+        for deed in (
+            {"act": "acknowledge", "note": "mine"},
+            {"act": "resolve"},
+            {"act": "shelve", "until": "2099-01-01T00:00:00Z"},
+            {"act": "unshelve"},
+            {"act": "verdict", "verdict": "new_normal"},
+        )
+    ],
+    "alerts-list.children": lambda ids: [
+        Press("alerts-ask.data", {"alerts-ask.data": {"search": search}})
+        for search in ("", f"?baseline_id={ids.baseline}", f"?stream={NIGHT}&days=90")
+    ],
+    "alert-body.children": lambda ids: [
+        Press("alert-ask.data", {"alert-ask.data": {"id": ids.alert, "at": 1}})
+    ],
+    "quality-figures.children": lambda ids: [
+        Press("quality-ask.data", {"quality-ask.data": {"days": "7", "baseline_id": each}})
+        for each in ("all", str(ids.baseline))
+    ],
+    "rules-list.children": lambda ids: [
+        Press("rules-ask.data", {"rules-ask.data": {"baseline_id": ids.baseline, "at": 1}})
+    ],
+    "rules-followed.data": lambda ids: [
+        Press("rules-deed.data", {"rules-deed.data": {"at": 1, **deed}, **RULE_FORM})
+        for deed in (
+            {"act": "save", "baseline_id": ids.baseline, "rule_id": None},
+            {"act": "save", "rule_id": ids.rule},
+            {"act": "disable", "rule_id": ids.rule},
+            {"act": "delete", "rule_id": ids.rule},
+        )
+    ],
+    "rules-sentence.children": lambda _: [Press("rules-name.value", dict(RULE_FORM))],
+    "live-alerts-answer.data": lambda ids: [
+        Press("live-alerts-ask.data", {"live-alerts-ask.data": ask(ids, baseline_id=number)})
+        for number in (ids.baseline, ids.unfitted)
+    ],
     "versions-a.options": lambda ids: [
         Press("versions-seen.data", {"versions-seen.data": {"baseline_id": ids.baseline}})
     ],
@@ -535,6 +608,7 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
 # Those that a wall screen may call: they read what `page_user` may see.
 FOR_DISPLAYS = {
     *("main.children", "live-baseline.options", "live-feed.data", "live-contour.data"),
+    *("alerts-present.data", "live-alerts-answer.data"),
     *("live-about.data", "trend-answer.data"),
 }
 

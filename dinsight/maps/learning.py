@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -82,6 +83,8 @@ def _fit(rows: Floats32, layout: str, features: tuple[str, ...], tell: Progress)
         coordinates=places[identity.of_row],
         scores=as_float32(evidence.score)[identity.of_row],
         typical=_typical(rows),
+        extremes=np.stack([rows.min(axis=0), rows.max(axis=0)]),
+        stillest=_stillest(rows),
         lead=as_float32(evidence.lead)[identity.of_row],
         rule=calibration.rule(),
         scaling=scaling,
@@ -115,6 +118,16 @@ def _typical(rows: Floats32) -> Floats32:
         part = slice(start, start + block)
         found[:, part] = np.quantile(rows[:, part], [0.5, 0.05, 0.95], axis=0)
     return found
+
+
+def _stillest(rows: Floats32) -> NDArray[np.int32]:
+    """The longest stretch of rows, in the order of time, in which each column shows one value."""
+    run = np.ones(rows.shape[1], dtype=np.int32)
+    longest = run.copy()
+    for before, row in itertools.pairwise(rows):
+        run = np.where(row == before, run + 1, 1).astype(np.int32)
+        np.maximum(longest, run, out=longest)
+    return longest
 
 
 def _selection(shape: tuple[int, ...]) -> NDArray[np.int64]:

@@ -22,7 +22,7 @@ from dinsight.maps.metric import Metric
 from dinsight.maps.registry import LOAD
 from dinsight.maps.scaling import Scaling
 
-FORMAT = 3
+FORMAT = 4
 RULE = ("warning", "alarm", "persistence", "hysteresis")
 TILE = 256  # rows placed at a time: what fits in the processor's cache, and bounds memory
 
@@ -42,8 +42,9 @@ class Map:
 
     `coordinates` (n, 2) and `scores` (n,) are float32, of the baseline rows in their order. A
     row's place and score depend on the row alone: not on its batch, the process or its threads.
-    `typical` (3, d) is the median, the 5 % and the 95 % quantile of each feature, `lead` (n, q)
-    where the baseline rows are along the leading directions.
+    `typical` (3, d) is the median, the 5 % and the 95 % quantile of each feature, `extremes` (2, d)
+    its least and its greatest value, `stillest` (d,) for how many rows in a row it has shown one
+    value at most; `lead` (n, q) is where the baseline rows are along the leading directions.
     """
 
     layout: str
@@ -51,6 +52,8 @@ class Map:
     coordinates: Floats32
     scores: Floats32
     typical: Floats32
+    extremes: Floats32
+    stillest: NDArray[np.int32]
     lead: Floats32
     rule: LevelRule
     scaling: Scaling
@@ -128,6 +131,8 @@ class Map:
             coordinates=self.coordinates,
             scores=self.scores,
             typical=self.typical,
+            extremes=self.extremes,
+            stillest=self.stillest,
             lead=self.lead,
             rule=np.array([getattr(self.rule, name) for name in RULE], dtype=np.float64),
             **self.scaling.arrays(),
@@ -161,6 +166,8 @@ def load(payload: bytes) -> Map:
         coordinates=stored["coordinates"],
         scores=stored["scores"],
         typical=stored["typical"],
+        extremes=stored["extremes"],
+        stillest=stored["stillest"],
         lead=stored["lead"],
         rule=LevelRule(warning, alarm, int(persistence), hysteresis),
         scaling=Scaling.from_arrays(stored),

@@ -389,6 +389,7 @@ def upgrade() -> None:
         "streams",
         sa.Column("alert_state", JSONB(), server_default="{}", nullable=False),
     )
+    op.add_column("epochs", sa.Column("limits", JSONB(), server_default="[]", nullable=False))
     op.execute(DEFAULT_RULES)
     op.execute(
         "UPDATE baselines SET rules_revision = substr(md5(random()::text), 1, 8) "
@@ -397,6 +398,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_column("epochs", "limits")
     op.drop_column("streams", "alert_state")
     # Only the rows of the version in force are the baseline's to a program that knows no versions.
     op.execute(

@@ -1,0 +1,137 @@
+"""Playing back 100,000 points in a real browser: what a scrub takes, and frames at 600 times.
+
+`python -m benchmarks.scale_playback` prints the table alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from datetime import UTC, datetime
+
+import numpy as np
+
+from benchmarks import report
+from benchmarks.chromium import Browser, browser
+from benchmarks.client import Client, server
+from benchmarks.report import Table, met
+from benchmarks.rows import csv, form
+from benchmarks.speed import machine
+
+POINTS = 100_000
+SCRUBS = 60
+SECONDS = 10  # of playing
+GOAL_MS = 100
+KEPT = 20  # chunks that hold POINTS
+
+log = logging.getLogger("bench")
+
+# Moves the scrubber as a hand does, one place after another; of each move how long it took until
+# the text said it, and until the frame with its points was shown.
+SCRUB = """
+const [places, done] = arguments;
+const range = document.getElementById("playback-range");
+const shown = () => new Promise((drawn) => {
+  const next = () => requestAnimationFrame(() => setTimeout(() => drawn(performance.now())));
+  document.addEventListener("dinsight:points", next, { once: true });
+});
+const rest = () => new Promise((over) => setTimeout(over, 40 + 60 * Math.random()));
+(async () => {
+  const taken = [];
+  for (const place of places) {
+    await rest();
+    const points = shown();
+    const began = performance.now();
+    range.value = place;
+    range.dispatchEvent(new Event("input", { bubbles: true }));
+    const said = performance.now() - began;
+    taken.push([said, (await points) - began]);
+  }
+  done(taken);
+})();
+"""
+# Plays, and gives the times between drawings, the longest task, and the points that were passed.
+PLAY = """
+const [seconds, done] = arguments;
+const state = dinsight.playback.state();
+const drawn = [];
+const hear = () => drawn.push(performance.now());
+document.addEventListener("dinsight:points", hear);
+const from = state.seq;
+dinsight.playback.toggle();
+setTimeout(() => {
+  if (state.playing) dinsight.playback.toggle();
+  document.removeEventListener("dinsight:points", hear);
+  done({ gaps: drawn.slice(1).map((at, i) => at - drawn[i]), points: state.seq - from });
+}, 1000 * seconds);
+"""
+
+
+def scrub_times(
+    page: Browser, client: Client, number: int, points: int = POINTS, scrubs: int = SCRUBS
+) -> Table:
+    """Scrubbing and playing a recording of so many points."""
+    client.json("POST", f"/api/bench/record/{number}/recorded/{points}")
+    page.open(number, "recorded", epoch="1")
+    loaded = float(page.wait_drawn(0)["since"])
+    random = np.random.default_rng(7)
+    places = [int(place) for place in random.integers(3_000, points, 2 * scrubs)]
+    cold = np.array(page.later(SCRUB, places[:5]))
+    page.wait(
+        lambda: page.js("return dinsight.playback.state().record.kept()") * 5_000 >= points,
+        "the recording",
+    )
+    said, drawn = np.array(page.later(SCRUB, places[scrubs:])).T
+    page.js(SPEED, points // 10)
+    before = page.busy()
+    played = page.later(PLAY, SECONDS)
+    busy = (page.busy() - before) / SECONDS
+    gaps = np.array(played["gaps"])
+    half, most = np.quantile(drawn, (0.5, 0.95))
+    line = (
+        *(f"{points:,}", f"{loaded:.1f}", f"{np.quantile(said, 0.95):.1f}"),
+        *(f"{half:.0f}", f"{most:.0f}", met(most <= GOAL_MS), f"{np.max(cold[:, 1]):.0f}"),
+        *(f"{np.median(gaps):.0f}", f"{np.quantile(gaps, 0.95):.0f}", f"{busy * 100:.0f} %"),
+        f"{played['points'] / SECONDS:.0f}",
+    )
+    columns = (
+        *("points", "opened s", "scrub to text p95 ms", "to drawn p50 ms"),
+        *(f"p95 ms (at most {GOAL_MS})", "", "slowest of the first five ms"),
+        *("between frames at 600 x p50 ms", "p95 ms", "main thread", "points/s"),
+    )
+    note = (
+        "From moving the scrubber to the frame that shows the map of that moment, with its newest "
+        "3,000 points; the first five right after opening, when chunks are still on their way. "
+        "Playing a recording of a point a second 600 times as fast. What limits it is the drawing "
+        "of the map, WebGL in software."
+    )
+    return Table("Playback", note, columns, [line])
+
+
+SPEED = """
+const select = document.getElementById("playback-speed");
+select.value = "600";
+select.dispatchEvent(new Event("change", { bubbles: true }));
+dinsight.playback.go(arguments[0]);
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="benchmarks.scale_playback", description=__doc__)
+    parser.add_argument("--points", type=int, default=POINTS)
+    parser.add_argument("--scrubs", type=int, default=SCRUBS)
+    options = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
+    busy = os.getloadavg()[0]
+    with server() as client, browser(client.port) as page:
+        number = client.upload(form(csv(machine(800, 64)), "files"))
+        client.wait_fitted(number)
+        table = scrub_times(page, client, number, options.points, options.scrubs)
+    report.show("Playback, measured", report.opening(datetime.now(UTC), busy, []), [table])
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
