@@ -137,6 +137,10 @@ class VersionNotFound(NotFound):
     """This baseline has no such version."""
 
 
+class AlertNotFound(NotFound):
+    """There is no such alert."""
+
+
 class AlertRuleNotFound(NotFound):
     """There is no such alert rule."""
 
