@@ -189,6 +189,8 @@
     const { byTime } = choices;
     const view = { items: shown, byTime, newest: trend.last, warning, hovered, selected, stands };
     frame = dinsight.trendPlot.draw(place.firstElementChild, view);
+    const drawn = { frame, items: shown, epoch: trend.epoch };
+    document.dispatchEvent(new CustomEvent("dinsight:trend", { detail: drawn }));
     const at = dinsight.trendPlot.find(shown, hovered === null ? here() : hovered);
     say(place, shown[at]);
     listEpisodes();

@@ -121,6 +121,11 @@
     return `since ${new Intl.DateTimeFormat(undefined, { ...date, ...time }).format(moment)}`;
   }
 
+  /** "2 alerts not acknowledged", of a stream's status; empty where there are none. */
+  function alerts({ unacknowledged: unseen }) {
+    return unseen ? `${whole.format(unseen)} ${unseen === 1 ? "alert" : "alerts"} not acknowledged` : "";
+  }
+
   /** What is drawn, where that is not everything. */
   function note({ drawn, streamed, outside }) {
     const parts = [];
@@ -147,6 +152,7 @@
 
   window.dinsight = window.dinsight || {};
   window.dinsight.words = {
-    span, ago, badge, machine, recorded, was, count, score, rate, clock, since, note, actions, whole,
+    span, ago, badge, machine, recorded, was, count, score, rate, clock, since, alerts, note,
+    actions, whole,
   };
 })();

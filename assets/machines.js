@@ -154,13 +154,14 @@
       badge: make("span", "badge"),
       age: make("span", "machine-age"),
       rate: make("span", "machine-rate"),
+      alerts: make("span", "machine-alerts"),
     };
     const { svg, path } = spark();
     const item = make("li", "machine-card",
       make("div", "machine-top",
         make("h2", "machine-name", nodes.link, nodes.stream), nodes.state),
       nodes.owner,
-      make("p", "machine-line", nodes.score, nodes.heard),
+      make("p", "machine-line", nodes.score, nodes.heard, nodes.alerts),
       svg,
       make("p", "machine-foot", nodes.badge, nodes.age, nodes.rate));
     return { item, nodes, svg, path };
@@ -229,6 +230,7 @@
       nodes.badge.className = `badge badge-${badge.kind}`;
     });
     text(card, "age", seconds === null ? "no point yet" : dinsight.words.ago(seconds));
+    text(card, "alerts", dinsight.words.alerts(data.alerts));
     text(card, "rate", data.is_active ? dinsight.words.rate(data.rate) : "");
     tell(card, machine.word);
   }

@@ -87,6 +87,7 @@
     "/dashboard/streaming": "Streaming",
     "/dashboard/baselines": "Baselines",
     "/dashboard/versions": "Baseline versions",
+    "/dashboard/alerts": "Alerts",
   };
   const bare = (path) => path.replace(/\/$/, "");
 

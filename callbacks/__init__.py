@@ -7,12 +7,16 @@ from dash import Dash
 from callbacks import (
     account,
     admin,
+    alert_rules,
+    alerts,
     baselines,
     channels,
+    deeds,
     detection,
     displays,
     export,
     live,
+    live_alerts,
     machines,
     point,
     report,
@@ -26,10 +30,11 @@ from callbacks import (
 from dinsight.services import Services
 
 PAGES = (signin, shell, account, channels, admin, machines, streaming)
+OF_ALERTS = (deeds, alerts, alert_rules, live_alerts)
 # The parts of the streaming page, and what is opened from it.
 ON_STREAMING = (live, trend, point, detection, viewing, displays, export, report)
 
 
 def register(app: Dash, services: Services) -> None:
-    for module in (*PAGES, *ON_STREAMING, baselines, versions):
+    for module in (*PAGES, *ON_STREAMING, *OF_ALERTS, baselines, versions):
         module.register(app, services)

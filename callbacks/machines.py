@@ -100,7 +100,7 @@ def card(machine: Machine, who: Identity) -> Json:
     status = packing.pack_times(machine.status)
     names = (
         *("baseline_id", "status", "is_active", "streamed_points", "last_update", "rate", "epoch"),
-        *("level", "level_since"),
+        *("level", "level_since", "alerts"),
     )
     return {
         "id": machine.id,

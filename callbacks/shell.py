@@ -11,19 +11,20 @@ from werkzeug.wrappers import Response
 
 from api import display_door
 from api.security import page_user
-from callbacks import account, admin, baselines, machines, versions
+from callbacks import account, admin, alerts, baselines, machines, versions
 from dinsight.accounts import Identity
 from dinsight.machines import has_several
 from dinsight.services import Services
 from layouts import streaming
 from layouts.baselines import PATH as BASELINES
-from layouts.shell import ACCOUNT, ADMIN, MACHINES, STREAMING, VERSIONS, Ids, not_found
+from layouts.shell import ACCOUNT, ADMIN, ALERTS, MACHINES, STREAMING, VERSIONS, Ids, not_found
 
 # Pages that a display does not open.
 OF_PEOPLE: dict[str, Callable[[Services, Identity], Any]] = {
     MACHINES: machines.page,
     BASELINES: baselines.page,
     VERSIONS: versions.page,
+    ALERTS: alerts.page,
     ACCOUNT: account.page,
 }
 

@@ -28,7 +28,7 @@ from dinsight.maps import Map, Placement
 from dinsight.maps.levels import LevelState, judge
 from dinsight.mapstore import load_map
 from dinsight.models import Baseline, Batch, Json, Point, Stream
-from dinsight.streams import DEFAULT, SINCE, find, level_word
+from dinsight.streams import CONTROL, DEFAULT, SINCE, find, level_word
 
 KEY_LENGTH = 200
 MOST_HINTS = 10_000
@@ -40,7 +40,6 @@ COLUMNS = (
 )
 # Told how many seconds a stage of a batch took: `read`, `place`, `store`.
 Observer = Callable[[str, float], None]
-CONTROL = {"paused": "hold", "stopped": "stop"}
 
 ANSWERED = (
     select(Batch.sha256, Batch.response)

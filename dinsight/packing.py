@@ -11,9 +11,8 @@ import numpy as np
 
 from dinsight.density import Grid
 from dinsight.feed import Delta
-from dinsight.ingest import CONTROL
 from dinsight.models import Json
-from dinsight.streams import level_word
+from dinsight.streams import CONTROL, level_word
 from dinsight.version import version
 
 HEAD = ("epoch", "first", "n", "status")  # of a packed delta; the rest is of its points

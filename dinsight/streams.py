@@ -43,6 +43,8 @@ SETTINGS: dict[str, tuple[type, float, float]] = {
     "delay_seconds": (float, 0, 86_400),
 }
 DEFAULT_GLOW = 10
+# What a stream that is not to run tells its sender.
+CONTROL = {"paused": "hold", "stopped": "stop"}
 SINCE = "since"  # in `level_state`: when the present level began, seconds since 1970
 
 

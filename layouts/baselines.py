@@ -345,11 +345,22 @@ def _acts(row: Row) -> list[Any]:
             _link(row, "Open", "open", f"{STREAMING}{query}"),
             _link(row, "Report card", "card", f"{PATH}{query}"),
             _link(row, "Versions", "versions", f"{VERSIONS}{query}"),
+            _rules(row),
             _act(row, "Refit …", "refit", disabled=row.busy),
         ]
     acts.append(_act(row, "Rename", "rename"))
     acts.append(_act(row, "Delete …", "delete"))
     return acts
+
+
+def _rules(row: Row) -> html.Button:
+    return html.Button(
+        ["Rules …", _of(row)],
+        id=part(row, "rules"),
+        type="button",
+        className="button small",
+        **{"data-rules": str(row.id)},
+    )
 
 
 def _link(row: Row, text: str, name: str, href: str) -> dcc.Link:

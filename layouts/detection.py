@@ -86,6 +86,7 @@ def section() -> html.Details:
             _mode(),
             _areas(),
             _sensitivity(),
+            button("Alert rules …", "detect-rules", **{"data-rules": ""}),
             _delete_dialog(),
         ],
         id=Ids.PANEL,

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import enum
+from typing import Any
 
 from dash import dcc, html
+
+from layouts import alert_rules
 
 STREAMING, ACCOUNT, ADMIN = "/dashboard/streaming", "/account", "/admin"
 MACHINES, BASELINES = "/dashboard/machines", "/dashboard/baselines"
 VERSIONS = "/dashboard/versions"
+ALERTS = "/dashboard/alerts"
 # Where the header leads; the word is also the page's title (`assets/shell.js`).
-PAGES = {"Machines": MACHINES, "Streaming": STREAMING, "Baselines": BASELINES}
+PAGES = {"Machines": MACHINES, "Streaming": STREAMING, "Baselines": BASELINES, "Alerts": ALERTS}
 
 # The theme's script stands in the head so that it runs before anything is painted; the toast
 # stands outside of the app because scripts write to it.
@@ -44,6 +48,13 @@ class Ids(enum.StrEnum):
     ADMIN = "account-admin"
     SIGN_OUT = "account-sign-out"
     THEME = "theme-toggle"
+    # alerts on every page: ask -> alerts, which the badge counts; deed -> done
+    BADGE = "alerts-badge"
+    ALERTS_ASK = "alerts-present-ask"
+    ALERTS = "alerts-present"
+    ALERTS_DEED = "alerts-deed"
+    ALERTS_DONE = "alerts-done"
+    ANNOUNCE = "alerts-announce"
 
 
 def shell() -> html.Div:
@@ -53,9 +64,20 @@ def shell() -> html.Div:
             dcc.Location(id=Ids.URL, refresh=False),
             header(),
             html.Main(id=Ids.PAGE, tabIndex=-1),
+            *_alerts(),
         ],
         className="shell",
     )
+
+
+def _alerts() -> list[Any]:
+    """What every page has of alerts beside the badge: their paths, their voice, the rules."""
+    stores = (Ids.ALERTS_ASK, Ids.ALERTS, Ids.ALERTS_DEED, Ids.ALERTS_DONE)
+    return [
+        *(dcc.Store(id=id) for id in stores),
+        html.Div(id=Ids.ANNOUNCE, className="sr-only", role="status"),
+        alert_rules.dialog(),
+    ]
 
 
 def header() -> html.Header:
@@ -67,7 +89,10 @@ def header() -> html.Header:
                 className="brand",
             ),
             html.Nav(
-                [dcc.Link(word, href=path, className="nav-link") for word, path in PAGES.items()],
+                [
+                    dcc.Link(_named(word), href=path, className="nav-link")
+                    for word, path in PAGES.items()
+                ],
                 className="pages",
                 **{"aria-label": "Pages"},
             ),
@@ -75,6 +100,13 @@ def header() -> html.Header:
         ],
         className="header",
     )
+
+
+def _named(word: str) -> Any:
+    """A page's name; that of the alerts with the number that nobody has acknowledged."""
+    if word != "Alerts":
+        return word
+    return [word, html.Span(id=Ids.BADGE, className="nav-badge", hidden=True)]
 
 
 def theme_toggle() -> html.Button:

@@ -7,7 +7,18 @@ import enum
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 
-from layouts import detection, export, figures, kiosk, playback, point, replay, trend, viewing
+from layouts import (
+    detection,
+    export,
+    figures,
+    kiosk,
+    live_alerts,
+    playback,
+    point,
+    replay,
+    trend,
+    viewing,
+)
 from layouts.components import button, confirmation, fact, field
 from layouts.figures import POINT_SIZE, config, nothing
 
@@ -105,6 +116,7 @@ def page() -> html.Div:
             _stores(),
             _view_bar(),
             _machine(),
+            live_alerts.strip(),
             _stage(),
             playback.bar(),
             trend.section(),

@@ -7,6 +7,8 @@ import enum
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 
+from layouts import live_alerts
+
 SPANS = {"all": "All points", "1000": "Last 1,000", "100": "Last 100"}
 AXES = {"point": "By point", "time": "By time"}
 
@@ -50,6 +52,7 @@ def section() -> html.Section:
                     "aria-valuenow": 0,
                 },
             ),
+            live_alerts.marks(),
             html.Details(
                 [
                     html.Summary(id=Ids.EPISODES_TITLE),

@@ -26,6 +26,7 @@ from dinsight import passwords
 from dinsight.accounts import Identity
 from dinsight.models import Audit, Baseline, Stream, User
 from dinsight.services import Services
+from layouts.alert_rules import DEFAULTS, FORM
 from layouts.displays import REVOKE
 from simulator.options import StreamOptions
 from simulator.run import World as SimulatorWorld
@@ -181,7 +182,7 @@ OF_A_BASELINE = {"seq", "version"}  # arguments that count from 1 in each
 BASELINES, VERSIONS = "/dashboard/baselines", "/dashboard/versions"
 PAGES = (
     *("/", "/dashboard/streaming", "/dashboard/machines", BASELINES, VERSIONS),
-    *("/account", "/admin"),
+    *("/dashboard/alerts", "/account", "/admin"),
 )
 
 
@@ -445,6 +446,7 @@ def wish(action: str, baseline_id: int) -> Json:
 
 
 # How the page calls each callback; by the beginning of its output.
+RULE_FORM = {f"{id}.value": {**DEFAULTS, "name": "Rule of Eve"}[name] for name, id in FORM.items()}
 CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
     "main.children": lambda _: [Press("url.pathname", {"url.pathname": path}) for path in PAGES],
     "account-name-message.children": lambda _: [
@@ -563,6 +565,47 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
             },
         )
     ],
+    "alerts-present.data": lambda _: [
+        Press("alerts-present-ask.data", {"alerts-present-ask.data": {"at": 1}})
+    ],
+    "alerts-done.data": lambda ids: [
+        Press("alerts-deed.data", {"alerts-deed.data": {"ids": [ids.alert], "at": 1, **deed}})
+        for deed in (
+            {"act": "acknowledge", "note": "mine"},
+            {"act": "resolve"},
+            {"act": "shelve", "until": "2099-01-01T00:00:00Z"},
+            {"act": "unshelve"},
+            {"act": "verdict", "verdict": "new_normal"},
+        )
+    ],
+    "alerts-list.children": lambda ids: [
+        Press("alerts-ask.data", {"alerts-ask.data": {"search": search}})
+        for search in ("", f"?baseline_id={ids.baseline}", f"?stream={NIGHT}&days=90")
+    ],
+    "alert-body.children": lambda ids: [
+        Press("alert-ask.data", {"alert-ask.data": {"id": ids.alert, "at": 1}})
+    ],
+    "quality-figures.children": lambda ids: [
+        Press("quality-ask.data", {"quality-ask.data": {"days": "7", "baseline_id": each}})
+        for each in ("all", str(ids.baseline))
+    ],
+    "rules-list.children": lambda ids: [
+        Press("rules-ask.data", {"rules-ask.data": {"baseline_id": ids.baseline, "at": 1}})
+    ],
+    "rules-followed.data": lambda ids: [
+        Press("rules-deed.data", {"rules-deed.data": {"at": 1, **deed}, **RULE_FORM})
+        for deed in (
+            {"act": "save", "baseline_id": ids.baseline, "rule_id": None},
+            {"act": "save", "rule_id": ids.rule},
+            {"act": "disable", "rule_id": ids.rule},
+            {"act": "delete", "rule_id": ids.rule},
+        )
+    ],
+    "rules-sentence.children": lambda _: [Press("rules-name.value", dict(RULE_FORM))],
+    "live-alerts-answer.data": lambda ids: [
+        Press("live-alerts-ask.data", {"live-alerts-ask.data": ask(ids, baseline_id=number)})
+        for number in (ids.baseline, ids.unfitted)
+    ],
     "versions-a.options": lambda ids: [
         Press("versions-seen.data", {"versions-seen.data": {"baseline_id": ids.baseline}})
     ],
@@ -570,6 +613,7 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
 # Those that a wall screen may call: they read what `page_user` may see.
 FOR_DISPLAYS = {
     *("main.children", "live-baseline.options", "live-feed.data", "live-contour.data"),
+    *("alerts-present.data", "live-alerts-answer.data"),
     *("live-about.data", "trend-answer.data"),
 }
 

@@ -88,15 +88,29 @@ def page(
     limit: int = 100,
     offset: int = 0,
 ) -> Found:
-    """Alerts of the user's machines: those nobody has seen first, the severest, the newest."""
+    """Alerts of the user's machines: those nobody has seen, those still active, those resolved.
+
+    Among the first two the severest come first; then, as among the last, the newest.
+    """
     wanted = [baselines.visible(who), *wish.conditions()]
-    count = select(func.count()).select_from(Alert).join(Baseline).join(Stream)
-    order = (_UNSEEN.desc(), _rank().desc(), Alert.opened_at.desc(), Alert.id.desc())
+    count = select(func.count()).select_from(Alert).join(Baseline)
+    due = case((_UNSEEN | _OPEN, _rank()), else_=0)
+    count = count.join(Stream, Stream.id == Alert.stream_id)  # not all of the baseline's
+    order = (_UNSEEN.desc(), _OPEN.desc(), due.desc(), Alert.opened_at.desc(), Alert.id.desc())
     rows = session.execute(
         _told().where(*wanted).order_by(*order).limit(limit).offset(offset)
     ).all()
     total = session.scalars(count.where(*wanted)).one()
     return Found([describe(row, now) for row in rows], total)
+
+
+def after(
+    session: Session, who: Identity, wish: Wish, alert_id: int, *, now: dt.datetime, limit: int
+) -> list[Json]:
+    """The next alerts by their number, for whoever reads all of them."""
+    wanted = [baselines.visible(who), *wish.conditions(), Alert.id > alert_id]
+    rows = session.execute(_told().where(*wanted).order_by(Alert.id).limit(limit))
+    return [describe(row, now) for row in rows]
 
 
 def get(session: Session, who: Identity, alert_id: int, *, now: dt.datetime) -> Json:

@@ -129,6 +129,16 @@ def list_all(session: Session, who: Identity, baseline_id: int) -> list[Json]:
     return [describe(row) for row in session.scalars(mine)]
 
 
+def watched(session: Session, who: Identity) -> int:
+    """How many of the user's machines have a rule that is switched on."""
+    mine = (
+        select(func.count(AlertRule.baseline_id.distinct()))
+        .join(Baseline, Baseline.id == AlertRule.baseline_id)
+        .where(AlertRule.enabled, baselines.visible(who))
+    )
+    return session.scalars(mine).one()
+
+
 def get(session: Session, who: Identity, rule_id: int) -> AlertRule:
     """Raises AlertRuleNotFound, also for a rule of another's baseline."""
     row = session.scalar(
