@@ -14,6 +14,7 @@ import pytest
         "api.rates",
         "api.schemas",
         "dinsight.diagnosis",
+        "dinsight.minimap",
         "dinsight.readings.header",
         "dinsight.report_card",
         "dinsight.sensitivity",
