@@ -30,6 +30,7 @@ from api import (
     machines,
     metrics,
     monitor,
+    overlay,
     replay,
     security,
     streaming,
@@ -68,7 +69,7 @@ def register(server: Flask, services: Services) -> None:
     errors.register(server)
     api = document.register(server, PREFIX)
     resources = (
-        *(auth, users, audit, baselines, displays, monitor, streaming, replay, machines),
+        *(auth, users, audit, baselines, displays, monitor, streaming, overlay, replay, machines),
         *(anomaly, areas),
     )
     for resource in resources:

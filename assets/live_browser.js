@@ -39,7 +39,7 @@
   /** The query that shows another stream in the same way. */
   function search({ baseline_id: id, stream }) {
     const other = stream && stream !== "default" ? stream : null;
-    const mine = { point: null, state: null, q: null }; // of what was shown before
+    const mine = { point: null, compare: null, state: null, q: null, view: null }; // of what was shown before
     return dinsight.address.with(window.location.search, { ...mine, baseline_id: id, stream: other });
   }
 

@@ -8,6 +8,7 @@ from callbacks import (
     account,
     admin,
     baselines,
+    compare,
     detection,
     displays,
     live,
@@ -22,7 +23,15 @@ from callbacks import (
 from dinsight.services import Services
 
 PAGES = (signin, shell, account, admin, machines, streaming)
-ON_STREAMING = (live, trend, point, detection, viewing, displays)  # the parts of the streaming page
+ON_STREAMING = (
+    live,
+    trend,
+    point,
+    detection,
+    viewing,
+    displays,
+    compare,
+)  # the parts of the streaming page
 
 
 def register(app: Dash, services: Services) -> None:

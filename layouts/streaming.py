@@ -7,7 +7,7 @@ import enum
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 
-from layouts import detection, figures, kiosk, point, replay, trend, viewing
+from layouts import compare, detection, figures, kiosk, point, replay, trend, viewing
 from layouts.components import button, confirmation, fact, field
 from layouts.figures import POINT_SIZE, config, nothing
 
@@ -269,6 +269,7 @@ def _status() -> html.Section:
                     fact("Map", Ids.MAP_KIND),
                 ]
             ),
+            compare.line(),
         ],
         className="card status",
     )
@@ -299,6 +300,7 @@ def _view_settings() -> html.Section:
                 ),
                 for_=Ids.SIZE,
             ),
+            compare.choice(),
             field("Ring the newest", _number(Ids.GLOW, GLOW, 0, 1000, 1), for_=Ids.GLOW),
             html.Fieldset(
                 [

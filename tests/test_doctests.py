@@ -19,6 +19,7 @@ import pytest
         "dinsight.report_card",
         "dinsight.sensitivity",
         "layouts.baselines",
+        "layouts.compare",
         "layouts.report_card",
         "layouts.streaming",
     ],
