@@ -206,7 +206,8 @@
   function draw(gd) {
     const found = at(gd);
     if (found < 0) {
-      window.Plotly.addTraces(gd, trace(gd));
+      const under = gd.data.findIndex(({ name }) => name === dinsight.map.EARLIER);
+      window.Plotly.addTraces(gd, trace(gd), under); // it covers no point of the stream itself
       return;
     }
     Object.assign(gd.data[found], run.points);
@@ -219,7 +220,7 @@
     dinsight.frame.accompany(gd, run.points, false);
     const marker = { symbol: "square-open", color: colour(), size: monitor.marker.size + 1, line: { width: 1.5 } };
     return {
-      type: monitor.type, mode: "markers", name: NAME, ...run.points, marker,
+      type: monitor.type, mode: "markers", name: NAME, uid: NAME, ...run.points, marker,
       hovertemplate: "%{text}<extra></extra>", hoverlabel: { align: "left" },
     };
   }
