@@ -34,6 +34,7 @@ from api import (
     machines,
     metrics,
     monitor,
+    overlay,
     playback,
     replay,
     security,
@@ -76,7 +77,7 @@ def register(server: Flask, services: Services) -> None:
     api = document.register(server, PREFIX)
     resources = (
         *(auth, users, audit, baselines, displays, monitor, streaming, export, playback, replay),
-        *(machines, anomaly, areas, versions, channels, alerts, back_tests),
+        *(overlay, machines, anomaly, areas, versions, channels, alerts, back_tests),
     )
     for resource in resources:
         prefix = PREFIX + (resource.blueprint.url_prefix or "")

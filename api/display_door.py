@@ -18,7 +18,10 @@ from dinsight.errors import DisplaysOnlyLook, NotSignedIn
 COOKIE = "display_token"
 PATH = "/display"
 COOKIE_SECONDS = 400 * 24 * 3600  # the longest that browsers keep one
-PAGES = {"/dashboard/streaming", "/_dash-layout", "/_dash-dependencies"}
+PAGES = {
+    *("/dashboard/streaming", "/dashboard/machines"),
+    *("/_dash-layout", "/_dash-dependencies"),
+}
 CALLBACK = "/_dash-update-component"
 ADMITTED = "dinsight.displays"
 

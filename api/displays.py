@@ -24,9 +24,12 @@ blueprint = Blueprint(
 )
 
 
+STREAM_OR_ALL = rf"{STREAM['schema']['pattern']}|^\*$"
+
+
 class NewDisplay(Body):
     name = Line(required=True, metadata={"minLength": 1, "maxLength": displays.NAME_LENGTH})
-    stream = Line(allow_none=True, metadata=STREAM["schema"])
+    stream = Line(allow_none=True, metadata={**STREAM["schema"], "pattern": STREAM_OR_ALL})
 
 
 @blueprint.route("", methods=["GET"])
@@ -51,11 +54,14 @@ def list_displays(baseline_id: int) -> Response:
 def make_display(body: dict[str, Any], baseline_id: int) -> Response:
     """A link that signs a screen in to look at the baseline's streams, and at nothing else.
 
-    It works until it is revoked; this answer is the only one that shows it.
+    It opens on `stream`, or for `*` on the wall of all of them. It works until it is revoked; this
+    answer is the only one that shows it.
     """
+    wanted = body.get("stream")
+    stream = wanted if wanted == displays.ALL_STREAMS else stream_name(body)
     with services().sessions.begin() as session:
         display, token = displays.make(
-            session, who(), baseline_id, name=body["name"], stream=stream_name(body)
+            session, who(), baseline_id, name=body["name"], stream=stream
         )
         data = describe(display) | {"link": link(token)}
     return success(data, 201)

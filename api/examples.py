@@ -172,6 +172,33 @@ MACHINES: Example = {
     "offset": 0,
     "next": None,
 }
+OVERLAY: Example = {
+    "baseline_id": 8,
+    "stream": "default",
+    "name": "Pump 8",
+    "map": "placed",
+    "status": "streaming",
+    "is_active": True,
+    "streamed_points": 250,
+    "last_update": AT,
+    "level": "healthy",
+    "level_since": AT,
+    "score": 0.42,
+    "alarm_limit": 1.0,
+    "epoch": 1,
+    "points": [
+        {
+            "seq": 250,
+            "dinsight_x": 1.25,
+            "dinsight_y": -0.5,
+            "score": 0.42,
+            "level": "healthy",
+            "score_here": 0.97,
+        }
+    ],
+    "unplaced": 0,
+    "next": "1:250",
+}
 REPLAY_FILE: Example = {"file": "time,f_0,f_1\n06:30:02,0.13,1.4e-3\n", "delay": 0.5}
 REPLAY_WISH: Example = {"stored": 3, "delay": 0.5, "batch_size": 10}
 REPLAY: Example = {

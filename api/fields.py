@@ -47,9 +47,9 @@ class Number(ma.fields.Raw):
         super().__init__(allow_none=True, metadata=said, **more)
 
 
-def stream_name(given: Mapping[str, Any] = NONE) -> str:
+def stream_name(given: Mapping[str, Any] = NONE, field: str = "stream") -> str:
     """The stream that a request names, in body, form or query; left out, it is `default`."""
-    name = given.get("stream") or request.args.get("stream") or DEFAULT
+    name = given.get(field) or request.args.get(field) or DEFAULT
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise InvalidRequest("A stream's name has 1 to 64 letters, digits, blanks or any of _.:+-")
     return name

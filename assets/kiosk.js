@@ -100,5 +100,5 @@
   document.addEventListener("dinsight:opened", ({ detail }) => opened(detail));
   document.addEventListener("dinsight:status", ({ detail }) => heard(detail));
 
-  dinsight.kiosk = { on, patience };
+  dinsight.kiosk = { on, heard, patience };
 })();

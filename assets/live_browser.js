@@ -39,7 +39,10 @@
   /** The query that shows another stream in the same way. */
   function search({ baseline_id: id, stream }, more = {}) {
     const other = stream && stream !== "default" ? stream : null;
-    const mine = { point: null, state: null, q: null, epoch: null, at: null }; // of what was shown
+    // Of what was shown before.
+    const mine = {
+      point: null, compare: null, state: null, q: null, view: null, epoch: null, at: null,
+    };
     const wanted = { ...mine, baseline_id: id, stream: other, ...more };
     return dinsight.address.with(window.location.search, wanted);
   }

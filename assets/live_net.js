@@ -8,7 +8,7 @@
   "use strict";
 
   const CALLBACK = "_dash-update-component";
-  const FEEDS = ["live-feed", "machines-feed", "alerts-present"]; // the Stores that polls fill
+  const FEEDS = ["live-feed", "machines-feed", "compare-feed", "alerts-present"]; // filled by polls
   const OPEN = "live-view.data";
   const TIMEOUT_MS = 10000;
   const OPEN_MS = 30000; // an opening brings a whole map

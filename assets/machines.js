@@ -50,7 +50,7 @@
   function question() {
     const known = {};
     for (const [id, card] of live.cards) known[id] = card.data.tag;
-    return { version: live.version, known, at: Date.now() };
+    return { version: live.version, known, ...dinsight.wall.question(), at: Date.now() };
   }
 
   function mayAsk() {
@@ -83,7 +83,9 @@
     live.serverAt = Date.parse(answer.now);
     live.version = answer.version;
     if (answer.order) take(answer);
+    if (answer.program) dinsight.kiosk.heard({ status: { version: answer.program } });
     paint();
+    if (answer.anew && dinsight.wall.on()) askNow(); // for what a wall shows in addition
     return live.version;
   }
 
@@ -105,6 +107,8 @@
     live.state = KINDS.includes(query.get("state")) ? query.get("state") : "";
     live.search = query.get("q") || "";
     byId("machines-list").replaceChildren();
+    dinsight.wall.open();
+    if (dinsight.wall.screen()) [live.state, live.search] = ["", ""]; // it leaves nothing out
     if (live.search) dinsight.give("machines-search", { value: live.search });
   }
 
@@ -114,7 +118,8 @@
       live.cards.set(data.id, { ...card, data });
     }
     const order = answer.order.filter((id) => live.cards.has(id));
-    if (order.length < answer.order.length) live.version = ""; // ask for the missing ones
+    const whole = dinsight.wall.take(answer) && order.length === answer.order.length;
+    if (!whole) live.version = ""; // ask for what is missing
     for (const id of [...live.cards.keys()]) {
       if (order.includes(id)) continue;
       live.cards.get(id).item.remove();
@@ -211,7 +216,12 @@
     const machine = dinsight.words.machine(data, seconds, (now() - live.seenAt) / 1000);
     const since = dinsight.words.since(data.level_since, new Date());
     card.kind = machine.kind;
-    put(card, "href", address(data), (href) => nodes.link.setAttribute("href", href));
+    const href = dinsight.wall.screen() ? "" : address(data); // a wall screen leads nowhere
+    put(card, "href", href, () => {
+      if (href) nodes.link.setAttribute("href", href);
+      else nodes.link.removeAttribute("href");
+    });
+    dinsight.wall.card(card);
     text(card, "link", data.name);
     text(card, "stream", data.stream === "default" ? "" : data.stream);
     text(card, "owner", data.owner);
@@ -278,20 +288,24 @@
   function paint() {
     if (!byId("machines-list") || live.seenAt === null || document.hidden) return;
     const counts = Object.fromEntries(KINDS.map((kind) => [kind, 0]));
+    const hidden = { ...counts };
+    const room = dinsight.wall.room(live.order, live.cards);
     let shown = 0;
     for (const id of live.order) {
       const card = live.cards.get(id);
       dress(card);
       counts[card.kind] += 1;
-      const fits = matches(card);
+      const fits = matches(card) && shown < room;
       card.item.hidden = !fits;
-      shown += fits ? 1 : 0;
+      if (fits) shown += 1;
+      else hidden[card.kind] += 1;
     }
     paintBadge();
     paintSummary(counts);
     paintNotes(shown);
     paintHint();
     paintTitle(counts);
+    dinsight.wall.paint({ shown, total: live.whole.total, counts, hidden });
   }
 
   function matches({ data, kind }) {
@@ -383,6 +397,7 @@
     const query = new URLSearchParams();
     if (state) query.set("state", state);
     if (search) query.set("q", search);
+    dinsight.wall.name(query);
     const tail = query.size ? `?${query}` : "";
     window.history.replaceState(window.history.state, "", PATH + tail);
     paint();
@@ -395,9 +410,17 @@
     dinsight.shell.visit(link.getAttribute("href"));
   }
 
+  function view(name) {
+    dinsight.wall.choose(name);
+    show(live.state, live.search);
+    askNow();
+  }
+
   document.addEventListener("click", (event) => {
-    const link = event.target.closest(".machine-link");
+    const link = event.target.closest(".machine-link[href]");
     if (link) visit(event, link);
+    const choice = event.target.closest("[data-machines-view]");
+    if (choice) view(choice.dataset.machinesView);
     const chip = event.target.closest("[data-machines-state]");
     if (!chip) return;
     const { machinesState: state } = chip.dataset;

@@ -11,6 +11,7 @@ from callbacks import (
     alerts,
     baselines,
     channels,
+    compare,
     deeds,
     detection,
     displays,
@@ -32,7 +33,7 @@ from dinsight.services import Services
 PAGES = (signin, shell, account, channels, admin, machines, streaming)
 OF_ALERTS = (deeds, alerts, alert_rules, live_alerts)
 # The parts of the streaming page, and what is opened from it.
-ON_STREAMING = (live, trend, point, detection, viewing, displays, export, report)
+ON_STREAMING = (live, trend, point, detection, viewing, displays, compare, export, report)
 
 
 def register(app: Dash, services: Services) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,6 +21,7 @@ from callbacks.live import Ask
 from callbacks.signin import refused, sentence_for, signed_in
 from dinsight import audit_log, displays
 from dinsight.accounts import Identity, Sight
+from dinsight.displays import ALL_STREAMS
 from dinsight.errors import BaselineNotFound, DinsightError, InvalidRequest
 from dinsight.services import Services
 from layouts import displays as layout
@@ -27,16 +29,27 @@ from layouts.components import FAILURE, SUCCESS
 from layouts.displays import REVOKE, Ids, Screen
 from layouts.shell import STREAMING
 from layouts.streaming import Ids as StreamingIds
+from layouts.wall import SCREEN
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A display that is wanted: its name, and whether it shows all streams or the page's."""
+
+    name: str
+    whole: bool
 
 
 def register(app: Dash, services: Services) -> None:
     def enter() -> BaseResponse:
         return entered(services, request.args.get("token", ""))
 
-    def act(_: Any, __: Any, ___: Any, ____: Any, name: Any, view: Any) -> list[Any]:
+    def act(*values: Any) -> list[Any]:
         if not ctx.triggered or not ctx.triggered[0]["value"]:
             return [no_update] * 5
-        return acted(services, page_user(), ctx.triggered_id, str(name or ""), view)
+        name, shows, view = values[-3:]
+        wish = Wish(str(name or ""), whole=shows == ALL_STREAMS)
+        return acted(services, page_user(), ctx.triggered_id, wish, view)
 
     app.server.add_url_rule(display_door.PATH, "display", enter, methods=["GET"])
     app.callback(
@@ -50,6 +63,7 @@ def register(app: Dash, services: Services) -> None:
         Input(Ids.MAKE, "n_clicks"),
         Input(Ids.NAME, "n_submit"),
         State(Ids.NAME, "value"),
+        State(Ids.SHOWS, "value"),
         State(StreamingIds.VIEW, "data"),
         prevent_initial_call=True,
     )(act)
@@ -81,11 +95,13 @@ def quiet(answer: BaseResponse) -> BaseResponse:
 
 
 def wall(sight: Sight) -> str:
+    if sight.stream == ALL_STREAMS:
+        return SCREEN
     query = {"baseline_id": sight.baseline_id, "stream": sight.stream, "kiosk": 1}
     return f"{STREAMING}?{urlencode(query)}"
 
 
-def acted(services: Services, who: Identity, pressed: Any, name: str, view: Any) -> list[Any]:
+def acted(services: Services, who: Identity, pressed: Any, wish: Wish, view: Any) -> list[Any]:
     """The list anew, what happened, the link that was made, the field; after an error as it was."""
 
     def do(session: Session, ask: Ask, baseline_id: int) -> list[Any]:
@@ -97,7 +113,8 @@ def acted(services: Services, who: Identity, pressed: Any, name: str, view: Any)
             return [f"The link of {ended} is revoked.", SUCCESS, None, no_update]
         if pressed == Ids.OPEN:
             return [None, SUCCESS, None, no_update]
-        _, token = displays.make(session, who, baseline_id, name=name, stream=ask.stream)
+        stream = ALL_STREAMS if wish.whole else ask.stream
+        _, token = displays.make(session, who, baseline_id, name=wish.name, stream=stream)
         return ["The link is made.", SUCCESS, layout.new_link(link(token)), ""]
 
     try:

@@ -19,7 +19,7 @@ from layouts import streaming
 from layouts.baselines import PATH as BASELINES
 from layouts.shell import ACCOUNT, ADMIN, ALERTS, MACHINES, STREAMING, VERSIONS, Ids, not_found
 
-# Pages that a display does not open.
+FOR_DISPLAYS = {MACHINES}  # those of these that a wall screen opens as well
 OF_PEOPLE: dict[str, Callable[[Services, Identity], Any]] = {
     MACHINES: machines.page,
     BASELINES: baselines.page,
@@ -57,7 +57,7 @@ def page(services: Services, path: str) -> Any:
     path, who = path.rstrip("/"), page_user()
     if path == STREAMING:
         return streaming.page()
-    if path in OF_PEOPLE and who.sight is None:
+    if path in OF_PEOPLE and (who.sight is None or path in FOR_DISPLAYS):
         return OF_PEOPLE[path](services, who)
     if path == ADMIN and who.is_admin:
         return admin.page(services, who)

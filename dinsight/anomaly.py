@@ -67,7 +67,7 @@ def detect(
     compared = baselines.get(session, who, comparison_id)
     baselines.require_fitted(compared)
     names = baselines.feature_names(session, compared.id)
-    columns = _matched(names, fitted.features, compared.id)
+    columns = matched(names, fitted.features, compared.id)
     pieces = baseline_rows.pieces(session, compared.id, compared.rows, len(names))
     placed = [fitted.place(piece[:, columns]) for piece in pieces]
     if not placed:
@@ -76,8 +76,8 @@ def detect(
     return Comparison(fitted, factor, *map(np.concatenate, columns_of))
 
 
-def _matched(names: list[str], wanted: Sequence[str], number: int) -> NDArray[np.intp]:
-    """Where the wanted features stand among a baseline's names."""
+def matched(names: list[str], wanted: Sequence[str], number: int) -> NDArray[np.intp]:
+    """Where the wanted features stand among a baseline's names; raises ColumnsMissing."""
     try:
         return np.array(find_columns(names, wanted), dtype=np.intp)
     except ColumnsMissing as error:

@@ -21,6 +21,7 @@ from dinsight.models import Baseline, Display, User
 TOKEN_PREFIX = "dd_"  # noqa: S105 - what tokens begin with
 NAME_LENGTH = 100
 NOBODY = 0  # no user has this id
+ALL_STREAMS = "*"  # in place of a stream's name, which it cannot be
 
 
 def make(
@@ -28,12 +29,15 @@ def make(
 ) -> tuple[Display, str]:
     """A new display of a baseline, and its token, which is shown this once.
 
+    It opens on a stream, or with `ALL_STREAMS` on the wall of them.
+
     Raises BaselineNotFound, and InvalidRequest for a name that cannot be used.
     """
     name = name.strip()
     if not 1 <= len(name) <= NAME_LENGTH or not name.isprintable():
         raise InvalidRequest(f"A screen needs a name of 1 to {NAME_LENGTH} printable characters.")
-    streams.check_name(stream)
+    if stream != ALL_STREAMS:
+        streams.check_name(stream)
     baseline = baselines.get(session, who, baseline_id)
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     display = Display(

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from dinsight import maps
 from dinsight.errors import BaselineNotFound, MapBeingRefitted, MapOutdated
+from dinsight.maps.exact import Floats32
 from dinsight.models import Baseline, FittedMap
 
 MOST_MAPS = 16
@@ -45,6 +46,14 @@ def load_map(session: Session, sha256: str) -> maps.Map:
     Raises MapBeingRefitted or MapOutdated for a map in a format that this program does not know.
     """
     return _cache.get(session, sha256)
+
+
+def places(session: Session, sha256: str) -> Floats32:
+    """Where a map's baseline rows are, (n, 2), without the rest of it; raises what `load_map` does.
+
+    For looking at many maps at once, which `load_map` would keep in memory.
+    """
+    return maps.coordinates(_payload(session, sha256))
 
 
 def require_known(session: Session, map_id: int, format: int) -> None:

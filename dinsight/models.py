@@ -107,7 +107,7 @@ class ApiKey(Base):
 class Display(Base):
     """A wall screen that may look at a baseline's streams; only the hash of its token is kept.
 
-    `stream` is the one that it opens on.
+    `stream` is the one that it opens on; `*` is the wall of all of them.
     """
 
     __tablename__ = "displays"

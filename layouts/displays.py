@@ -11,6 +11,7 @@ from typing import Any
 import dash_bootstrap_components as dbc
 from dash import html
 
+from dinsight.displays import ALL_STREAMS
 from layouts.components import button, cell, command, field, moment, table
 
 
@@ -21,12 +22,14 @@ class Ids(enum.StrEnum):
     WALL = "displays-wall"
     LIST = "displays-list"
     NAME = "displays-name"
+    SHOWS = "displays-shows"
     MAKE = "displays-make"
     MESSAGE = "displays-message"
     LINK = "displays-link"
 
 
 REVOKE = "displays-revoke"
+THIS = "this"
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,9 @@ def dialog() -> html.Dialog:
         [
             html.H2("Share to a screen"),
             html.P(
-                "A wall screen opens its link once and then shows this stream for as long as the "
-                "link is not revoked. It can look at this baseline's streams and do nothing else."
+                "A wall screen opens its link once and then shows this stream, or all streams of "
+                "this baseline side by side, for as long as the link is not revoked. It can look "
+                "at this baseline's streams and do nothing else."
             ),
             html.P(
                 html.A("Open the wall view here", id=Ids.WALL, href="?kiosk=1", className="button")
@@ -82,8 +86,14 @@ def _form() -> list[Any]:
         placeholder="hall 3, north wall",
         class_name="input",
     )
+    options = [
+        {"label": "this stream", "value": THIS},
+        {"label": "all streams", "value": ALL_STREAMS},
+    ]
+    shows = dbc.Select(id=Ids.SHOWS, options=options, value=THIS, class_name="input")
     return [
         field("Where the screen is", control, for_=Ids.NAME),
+        field("What it shows", shows, for_=Ids.SHOWS),
         button("Make a link", Ids.MAKE, kind="primary"),
     ]
 
@@ -115,7 +125,7 @@ def _row(screen: Screen) -> html.Tr:
     return html.Tr(
         [
             cell("Screen", screen.name),
-            cell("Stream", screen.stream),
+            cell("Stream", "all streams" if screen.stream == ALL_STREAMS else screen.stream),
             cell("Made", moment(screen.created_at)),
             cell("Last used", moment(screen.last_used_at) if screen.last_used_at else "never"),
             html.Td(revoke),

@@ -202,6 +202,7 @@ def _contour(name: str, density: Grid | None, colour: str) -> dict[str, Any]:
     return {
         "type": "contour",
         "name": name,
+        "uid": name,
         **(_columns(density) if density else {"x": [], "y": [], "z": []}),
         "visible": density is not None,
         "autocontour": False,
@@ -227,6 +228,7 @@ def _scatter(screen: Screen, name: str, marker: dict[str, Any]) -> dict[str, Any
         "type": "scattergl" if screen.gl else "scatter",
         "mode": "markers",
         "name": name,
+        "uid": name,  # the page adds and removes a trace among them: the legend goes by this
         "x": [],
         "y": [],
         "marker": marker,

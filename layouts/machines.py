@@ -12,6 +12,7 @@ from typing import Any
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 
+from layouts import wall
 from layouts.components import button, field
 from layouts.shell import BASELINES
 
@@ -69,6 +70,7 @@ def page(first: dict[str, Any]) -> html.Div:
                 className="machines-note",
                 hidden=True,
             ),
+            wall.strip(STATES),
         ],
         className="machines",
     )
@@ -79,6 +81,7 @@ def _head() -> html.Div:
         [
             html.H1("Machines"),
             html.Span("Connecting", id=Ids.BADGE, className="badge badge-wait"),
+            wall.switch(),
         ],
         className="machines-head",
     )

@@ -8,6 +8,7 @@ import dash_bootstrap_components as dbc
 from dash import dcc, html
 
 from layouts import (
+    compare,
     detection,
     export,
     figures,
@@ -285,6 +286,7 @@ def _status() -> html.Section:
                     fact("Map", Ids.MAP_KIND),
                 ]
             ),
+            compare.line(),
         ],
         className="card status",
     )
@@ -315,6 +317,7 @@ def _view_settings() -> html.Section:
                 ),
                 for_=Ids.SIZE,
             ),
+            compare.choice(),
             field("Ring the newest", _number(Ids.GLOW, GLOW, 0, 1000, 1), for_=Ids.GLOW),
             html.Fieldset(
                 [

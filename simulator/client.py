@@ -91,6 +91,18 @@ class Client:
         host = urlsplit(api_url).hostname
         self._proxies = {"no_proxy": host} if host and who.is_loopback(host) else None
 
+    def another(self, on_wait: Callable[[str, float], None]) -> Client:
+        """A client for another thread, which is signed in as this one is."""
+        made = Client(
+            self.api_url,
+            self._credentials,
+            backoff=self._backoff,
+            on_wait=on_wait,
+            sleep=self._sleep,
+        )
+        made._token, made._refresh_token, made._met = self._token, self._refresh_token, self._met
+        return made
+
     def __enter__(self) -> Client:
         return self
 

@@ -17,7 +17,7 @@ from simulator import credentials
 from simulator.client import Client, Request
 from simulator.errors import BadFile, BaselineUnusable, Refused, SimulatorError
 from simulator.options import ExportOptions
-from simulator.progress import Reporter, Tally
+from simulator.progress import Reporter, Tally, Voice
 from simulator.retry import Backoff
 from simulator.run import World
 
@@ -71,7 +71,8 @@ def run(options: ExportOptions, world: World) -> int:
     """Export as asked; gives the exit status. Raises SimulatorError with one clear line."""
     if options.output is not None:
         _refuse_to_overwrite(options.output, options)
-    report = Reporter(Tally(), world.out, world.err, verbose=options.verbose)
+    tally = Tally()
+    report = Voice(tally, Reporter(tally, world.out, world.err, verbose=options.verbose))
     found = credentials.find(
         options.auth_email, options.auth_password, options.api_url, world.environment
     )

@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 DEFAULT_MONITOR_FILE = Path("Store D Line A - Monitor.csv")
+MOST_STREAMS = 500  # each is a thread
+DEFAULT_STREAM = "default"
 DEFAULT_API_URL = "http://localhost:8080/api/v1"
 
 _DESCRIPTION = (
@@ -27,6 +29,8 @@ _EPILOG = """examples:
       {prog} --baseline-id 3 --monitor-file monitor.csv --resume
   take the points of baseline 3's stream along as a file (see {prog} export --help)
       {prog} export --baseline-id 3 --output night.csv
+  twenty machines at once, line-01 to line-20, one row a second each
+      {prog} --baseline-id 3 --monitor-file monitor.csv --stream line --streams 20 --delay 1
   make the sample machine's files, here with a failing sensor (see {prog} sample --help)
       {prog} sample --condition sensor-fault --out training
 
@@ -64,7 +68,8 @@ class StreamOptions:
     monitor_file: Path = DEFAULT_MONITOR_FILE
     delay: float = 2.0
     batch_size: int = 1
-    stream: str = "default"
+    stream: str = DEFAULT_STREAM
+    streams: int = 1
     limit: int | None = None
     loop: bool = False
     resume: bool = False
@@ -132,13 +137,13 @@ def program() -> str:
     return "python -m simulator" if name in {"__main__.py", "-m", ""} else name
 
 
-def _number(kind: type[int] | type[float], least: float, words: str) -> Any:
+def _number(kind: type[int] | type[float], least: float, words: str, most: float = math.inf) -> Any:
     def convert(text: str) -> int | float:
         try:
             value = kind(text)
         except ValueError:
             value = kind(-1)
-        if not math.isfinite(value) or value < least:
+        if not math.isfinite(value) or not least <= value <= most:
             raise argparse.ArgumentTypeError(f"expected {words}, got {text!r}")
         return value
 
@@ -146,6 +151,7 @@ def _number(kind: type[int] | type[float], least: float, words: str) -> Any:
 
 
 _WHOLE = _number(int, 1, "a whole number of at least 1")
+_MACHINES = _number(int, 1, f"a whole number from 1 to {MOST_STREAMS:,}", MOST_STREAMS)
 _INDEX = _number(int, 0, "a whole number of at least 0")
 _AMOUNT = _number(float, 0.0, "a number of at least 0")
 
@@ -217,7 +223,10 @@ def _add_pace(parser: argparse.ArgumentParser) -> None:
     delay = "seconds between the starts of two batches; 0: as fast as possible"
     add("--delay", type=_AMOUNT, metavar="S", default=2.0, help=delay)
     add("--batch-size", type=_WHOLE, metavar="N", default=1, help="rows in a batch")
-    add("--stream", type=_name, metavar="NAME", default="default", help="the stream to send to")
+    stream = "the stream to send to"
+    add("--stream", type=_name, metavar="NAME", default=DEFAULT_STREAM, help=stream)
+    many = "send the file to N streams at once, NAME-1 to NAME-N, as N machines would"
+    add("--streams", type=_MACHINES, metavar="N", default=1, help=many)
     add("--limit", type=_WHOLE, metavar="N", help="use only the first N rows of the file")
     add("--loop", action="store_true", help="start again at the end, each round a new epoch")
     add("--resume", action="store_true", help="go on after the last row that the server has")

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import Progress, ProgressColumn, Task
@@ -120,13 +120,23 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+class Counted(Protocol):
+    """What a bar shows: one run's `Tally`, or several together."""
+
+    @property
+    def total(self) -> int: ...
+    @property
+    def position(self) -> int: ...
+    def line(self, now: float) -> str: ...
+
+
 class _Bar(ProgressColumn):
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, shown: Counted) -> None:
         super().__init__()
-        self._tally = tally
+        self._shown = shown
 
     def render(self, task: Task) -> ProgressBar:
-        return ProgressBar(total=self._tally.total or 1, completed=self._tally.position, width=24)
+        return ProgressBar(total=self._shown.total or 1, completed=self._shown.position, width=24)
 
 
 class _Words(ProgressColumn):
@@ -142,9 +152,15 @@ class Reporter:
     """Speaks to the person: notes on `out`, progress on `err`, everything to the log."""
 
     def __init__(
-        self, tally: Tally, out: TextIO, err: TextIO, *, verbose: bool = False, every: float = 5.0
+        self,
+        shown: Counted,
+        out: TextIO,
+        err: TextIO,
+        *,
+        verbose: bool = False,
+        every: float = 5.0,
     ) -> None:
-        self.tally = tally
+        self._shown = shown
         self._out, self._err = out, err
         self._verbose = verbose
         self._every = every
@@ -168,11 +184,9 @@ class Reporter:
         else:
             print(text, file=self._out, flush=True)
 
-    def retrying(self, reason: str, seconds: float) -> None:
-        """A failure that may heal, and when the next try is."""
+    def trouble(self, text: str) -> None:
+        """A line of what may come very often: now and then."""
         now = time.monotonic()
-        self.tally.retry_at = now + seconds
-        text = f"{reason}: retrying in {seconds:.1f} s"
         if self._verbose or now - self._said_trouble >= self._every:
             self._said_trouble = now
             self.note(text)
@@ -189,10 +203,10 @@ class Reporter:
     @contextmanager
     def _bar(self) -> Iterator[None]:
         def say() -> str:
-            return self.tally.line(time.monotonic())
+            return self._shown.line(time.monotonic())
 
         console = Console(file=self._err)
-        columns = (_Bar(self.tally), _Words(say))
+        columns = (_Bar(self._shown), _Words(say))
         bar = Progress(*columns, console=console, refresh_per_second=5, redirect_stdout=False)
         bar.add_task("")
         self._console = console
@@ -208,7 +222,7 @@ class Reporter:
 
         def tell() -> None:
             while not ended.wait(self._every):
-                print(self.tally.line(time.monotonic()), file=self._err, flush=True)
+                print(self._shown.line(time.monotonic()), file=self._err, flush=True)
 
         teller = threading.Thread(target=tell, daemon=True)
         teller.start()
@@ -217,3 +231,25 @@ class Reporter:
         finally:
             ended.set()
             teller.join()
+
+
+class Voice:
+    """One run's count, and its words to the reporter; one of several runs says its name."""
+
+    def __init__(self, tally: Tally, reporter: Reporter, name: str = "") -> None:
+        self.tally = tally
+        self._reporter = reporter
+        self._prefix = f"{name}: " if name else ""
+
+    def note(self, text: str) -> None:
+        """A line that matters."""
+        self._reporter.note(self._prefix + text)
+
+    def detail(self, text: str) -> None:
+        """A line for those who asked for every batch."""
+        self._reporter.detail(self._prefix + text)
+
+    def retrying(self, reason: str, seconds: float) -> None:
+        """A failure that may heal, and when the next try is."""
+        self.tally.retry_at = time.monotonic() + seconds
+        self._reporter.trouble(f"{self._prefix}{reason}: retrying in {seconds:.1f} s")

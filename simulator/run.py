@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TextIO
 
 from simulator import baseline as baselines
-from simulator import columns, credentials, csvfile
+from simulator import columns, credentials, csvfile, fleet
 from simulator.baseline import Baseline
 from simulator.client import Client
 from simulator.csvfile import CsvFile
 from simulator.errors import BadFile, BaselineUnusable, SimulatorError
 from simulator.options import DEFAULT_MONITOR_FILE, StreamOptions, program
-from simulator.progress import Reporter, Tally
+from simulator.progress import Reporter, Tally, Voice
 from simulator.retry import Backoff
 from simulator.stream import Pace, Sender, State
 
@@ -50,35 +50,59 @@ def run(options: StreamOptions, world: World) -> int:
     monitor = _filtered(CsvFile.open(_find_monitor_file(options, world)), options)
     own = CsvFile.open(options.baseline_file) if options.baseline_file else None
     own = _without_metadata(_filtered(own, options), options) if own else None
-    report = Reporter(Tally(), world.out, world.err, verbose=options.verbose)
+    tally = Tally()
+    machines = fleet.FleetTally(fleet.names(options.stream, options.streams))
+    shown = tally if options.streams == 1 else machines
+    report = Reporter(shown, world.out, world.err, verbose=options.verbose)
+    voice = Voice(tally, report)
     found = credentials.find(
         options.auth_email, options.auth_password, options.api_url, world.environment
     )
     backoff = world.backoff or Backoff(patience=options.give_up_after)
     pace = world.pace or Pace()
-    with Client(options.api_url, found, backoff=backoff, on_wait=report.retrying) as client:
+    with Client(options.api_url, found, backoff=backoff, on_wait=voice.retrying) as client:
         baseline, monitor = _prepare(options, client, own, monitor, report=report, pace=pace)
-        sender = Sender(client, monitor, baseline.id, options, report=report, pace=pace)
-        return _send_all(sender, options, baseline, monitor, report)
+        total = _count(monitor, options)
+        what = f"{total:,} rows of {monitor.path.name} to baseline {baseline.id} ({baseline.name})"
+        if options.streams > 1:
+            report.note(f"streaming {what}, {options.streams} streams")
+            sending = fleet.Sending(client, monitor, baseline.id, options, total, pace)
+            return _send_to_many(sending, machines, report)
+        report.note(f"streaming {what}, stream {options.stream}")
+        sender = Sender(client, monitor, baseline.id, options, report=voice, pace=pace)
+        return _send(
+            sender, total, stream=options.stream, monitor=monitor, voice=voice, report=report
+        )
 
 
-def _send_all(
-    sender: Sender, options: StreamOptions, baseline: Baseline, monitor: CsvFile, report: Reporter
-) -> int:
+def _count(monitor: CsvFile, options: StreamOptions) -> int:
     total = monitor.count(options.limit)
     if total == 0:
         raise BadFile(f"{monitor.path.name} has a header but no rows")
-    report.note(
-        f"streaming {total:,} rows of {monitor.path.name} to baseline {baseline.id}"
-        f" ({baseline.name}), stream {options.stream}"
-    )
+    return total
+
+
+def _send(
+    sender: Sender, total: int, *, stream: str, monitor: CsvFile, voice: Voice, report: Reporter
+) -> int:
     try:
         with report.live():
             end = sender.run(total)
     finally:
-        if report.tally.sent:
-            report.note(report.tally.summary(options.stream))
-    return _conclude(end, report.tally, monitor, report)
+        if voice.tally.sent:
+            report.note(voice.tally.summary(stream))
+    return _conclude(end, voice.tally, monitor, report)
+
+
+def _send_to_many(sending: fleet.Sending, machines: fleet.FleetTally, report: Reporter) -> int:
+    try:
+        with report.live():
+            ends = fleet.run(sending, machines, report)
+    finally:
+        if machines.sent:
+            report.note(machines.summary())
+    fleet.conclude(ends, report)
+    return 0
 
 
 def _conclude(end: State, tally: Tally, monitor: CsvFile, report: Reporter) -> int:

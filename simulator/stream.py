@@ -21,7 +21,7 @@ from simulator.csvfile import Batch, CsvFile
 from simulator.errors import BatchRefused, EpochChanged, Refused
 from simulator.multipart import Form
 from simulator.options import StreamOptions
-from simulator.progress import Reporter
+from simulator.progress import Voice
 from simulator.readahead import ReadAhead
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Sender:
         baseline_id: int,
         options: StreamOptions,
         *,
-        report: Reporter,
+        report: Voice,
         pace: Pace | None = None,
     ) -> None:
         self._client = client

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import text
 
-from dinsight import streams
+from dinsight import minimap, streams
 from dinsight.accounts import Identity
 from dinsight.ingest import Incoming, ingest
 from dinsight.services import Services
@@ -173,3 +177,96 @@ def test_the_page_comes_with_its_first_answer(page: Machines, baseline_id: int) 
     ]
     assert [store["data"]["anew"] for store in stores] == [True]
     assert names(stores[0]["data"]) == ["Pump 7"]
+
+
+# ---- the wall ----
+
+
+def wall(page: Machines, **more: Any) -> Any:
+    question = {"version": page.version, "known": page.known, "wall": True, **more}
+    return page.ask(question)
+
+
+def told_of(answer: Any) -> Json:
+    told: Json = answer.json["response"]["machines-feed"]["data"]
+    return told
+
+
+def spots(card: Json) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(card["map"]["spots"]), np.uint8).reshape(-1, 3)
+
+
+def test_a_wall_is_sent_each_ground_once_and_the_points_of_what_changed(
+    page: Machines, user: Identity, make_baseline: Callable[..., int], send: Callable[..., None]
+) -> None:
+    a, b = (make_baseline(user, name) for name in "AB")
+    send(a, healthy(40))
+    send(b, healthy(3))
+    send(a, failing(5), "night")
+    first = told_of(wall(page))
+    cards = {(card["name"], card["stream"]): card for card in first["cards"]}
+    assert len(first["grounds"]) == 2  # one of each map, however many streams it has
+    assert len(spots(cards["A", "default"])) == minimap.NEWEST
+    assert len(spots(cards["B", "default"])) == 3
+    assert set(spots(cards["A", "night"])[:, 2] % minimap.OUTSIDE) <= {0, 1, 2}
+    assert first["program"]
+
+    page.version, page.known = first["version"], {str(c["id"]): c["tag"] for c in first["cards"]}
+    have = [int(number) for number in first["grounds"]]
+    assert set(told_of(wall(page, grounds=have))) == {"now", "version", "program"}
+    send(b, failing(20))
+    second = told_of(wall(page, grounds=have))
+    assert (names(second), second["grounds"]) == (["B"], {})
+    assert spots(second["cards"][0])[-1, 2] % minimap.OUTSIDE == 2
+
+    page.version, page.known = "", {}
+    listed = page.poll()
+    assert all("map" not in card and "map_id" not in card for card in listed["cards"])
+
+
+def test_a_wall_costs_few_bytes(
+    page: Machines, user: Identity, make_baseline: Callable[..., int], send: Callable[..., None]
+) -> None:
+    number = make_baseline(user, "A")
+    send(number, failing(40))
+    told = told_of(wall(page))
+    (card,), (ground,) = told["cards"], told["grounds"].values()
+    assert len(json.dumps(card["map"])) < 250
+    assert len(ground) < 4_000
+
+
+def test_more_grounds_than_are_made_at_once_come_with_the_next_questions(
+    page: Machines,
+    user: Identity,
+    make_baseline: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from dinsight import wall as domain
+
+    monkeypatch.setattr(domain, "_grounds", domain.Grounds())
+    monkeypatch.setattr(domain, "MADE_AT_ONCE", 0)
+    make_baseline(user, "A")
+    first = told_of(wall(page))
+    assert [(card["tag"], card["map"]) for card in first["cards"]] == [("", None)]
+    monkeypatch.setattr(domain, "MADE_AT_ONCE", 1)
+    second = told_of(wall(page))
+    assert second["cards"][0]["tag"] and len(second["grounds"]) == 1
+
+
+def test_a_map_that_cannot_be_read_says_why(
+    page: Machines, services: Services, user: Identity, make_baseline: Callable[..., int]
+) -> None:
+    from dinsight import wall as domain
+
+    make_baseline(user, "A")
+    domain._grounds = domain.Grounds()
+    with services.sessions.begin() as session:
+        session.execute(text("UPDATE maps SET format = 99"))
+    (card,) = told_of(wall(page))["cards"]
+    assert card["map"]["spots"] is None
+    assert "another version" in card["map"]["note"]
+
+
+@pytest.mark.parametrize("grounds", ["all", {"1": 2}, list(range(3_000))])
+def test_junk_for_grounds_is_a_bad_request(page: Machines, grounds: Any) -> None:
+    assert wall(page, grounds=grounds).status_code == 400

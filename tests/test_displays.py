@@ -134,6 +134,17 @@ def test_a_display_goes_with_who_made_it(
             identify(services, own)
 
 
+def test_a_display_of_all_streams_opens_on_the_wall_of_them(
+    services: Services, client: FlaskClient, user: Identity, baseline_id: int
+) -> None:
+    _, token = make(services, user, baseline_id, stream=displays.ALL_STREAMS)
+    answer = client.get(f"/display?token={token}")
+    assert (answer.status_code, answer.location) == (
+        *(303, "/dashboard/machines?view=wall&kiosk=1"),
+    )
+    assert client.get(answer.location).status_code == 200
+
+
 # ---- the door ----
 
 

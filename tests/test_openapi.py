@@ -202,6 +202,9 @@ def monitor(api: Checked, number: int, other: int) -> None:
     api("GET", f"/dinsight/{number}/areas")
     api("DELETE", f"/dinsight/{number}/areas/{area}")
     assert api("DELETE", f"/dinsight/{number}/areas/{area}").status_code == 404
+    api("GET", f"{stream}/compare?with_baseline={other}")
+    api("GET", f"{stream}/compare?after=1:3&limit=2")
+    assert api("GET", f"{stream}/compare?with_baseline=999999").status_code == 404
     for action in ("pause", "resume", "stop", "complete", "start"):
         api("POST", f"{stream}/control", json={"action": action})
     assert api("POST", f"{stream}/control", json={"action": "explode"}).status_code == 400
@@ -266,6 +269,7 @@ def manage(api: Checked, number: int, other: int) -> None:
     api("PATCH", f"/dinsight/{number}", json={"name": "Pump 8"})
     api("POST", f"/dinsight/{other}/refit", json={"map": "distance"})
     screens = f"/dinsight/{number}/displays"
+    api("POST", screens, json={"name": "hall 4", "stream": "*"})
     wall = api("POST", screens, json={"name": "hall 3"}).json["data"]["id"]
     assert api("POST", screens, json={"name": ""}).status_code in {400, 422}
     api("GET", screens)

@@ -118,6 +118,7 @@ ROUTES: dict[str, Callable[[], Json]] = {
     f"GET /streaming/{BASELINE_ID}/export": nothing,
     f"GET /streaming/{BASELINE_ID}/playback": nothing,
     f"GET /streaming/{BASELINE_ID}/timeline": nothing,
+    f"GET /streaming/{BASELINE_ID}/compare": nothing,
     f"PUT /streaming/{BASELINE_ID}/config": body(total_points=7, latest_glow_count=3),
     f"POST /streaming/{BASELINE_ID}/control": body(action="stop"),
     "GET /machines": nothing,
@@ -433,6 +434,10 @@ def ask(ids: Ids, **more: Any) -> Json:
     return {"key": "1", "baseline_id": ids.baseline, "stream": NIGHT, **more}
 
 
+def compared(ids: Ids, other: int) -> Json:
+    return ask(ids, with_baseline=other, with_stream="default")
+
+
 def typed(button: str, **values: Any) -> Press:
     return Press(f"{button}.n_clicks", {f"{button}.n_clicks": 1, **values})
 
@@ -482,7 +487,8 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
         Press("admin-log-person.value", {"admin-log-person.value": str(ids.user)})
     ],
     "machines-feed.data": lambda _: [
-        Press("machines-ask.data", {"machines-ask.data": {"version": "", "known": {}}})
+        Press("machines-ask.data", {"machines-ask.data": {"version": "", "known": {}, **more}})
+        for more in ({}, {"wall": True, "grounds": []})
     ],
     "live-baseline.options": lambda ids: [
         Press("live-want.data", {"live-want.data": {"search": search, "n": "1"}})
@@ -495,6 +501,13 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
     "live-feed.data": lambda ids: [
         Press("live-ask.data", {"live-ask.data": question})
         for question in (ask(ids), ask(ids, after="1:3"), ask(ids, baseline_id=ids.unfitted))
+    ],
+    "compare-with.options": lambda ids: [
+        Press("compare-look.data", {"compare-look.data": ask(ids)})
+    ],
+    "compare-feed.data": lambda ids: [
+        Press("compare-ask.data", {"compare-ask.data": compared(ids, number)})
+        for number in (ids.baseline, ids.unfitted)
     ],
     "live-contour.data": lambda ids: [
         Press("live-contour-ask.data", {"live-contour-ask.data": ask(ids)})
@@ -613,7 +626,7 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
 # Those that a wall screen may call: they read what `page_user` may see.
 FOR_DISPLAYS = {
     *("main.children", "live-baseline.options", "live-feed.data", "live-contour.data"),
-    *("alerts-present.data", "live-alerts-answer.data"),
+    *("alerts-present.data", "live-alerts-answer.data", "machines-feed.data"),
     *("live-about.data", "trend-answer.data"),
 }
 
@@ -723,14 +736,15 @@ def test_a_display_reaches_nothing_by_the_api(world: World) -> None:
     assert world.rows_of(world.ada) == before
 
 
-def test_a_display_opens_one_page_and_no_other(world: World) -> None:
+def test_a_display_opens_its_two_pages_and_no_other(world: World) -> None:
     screen = world.screen()
+    opened = {"/dashboard/streaming", "/dashboard/machines"}
     for path in PAGES:
         answer = screen.client.get(path)
-        assert (answer.status_code == 200) == (path == "/dashboard/streaming"), path
+        assert (answer.status_code == 200) == (path in opened), path
         assert screen.client.post(path).status_code != 200
     (entry,) = (e for e in server_callbacks(screen.client) if first_output(e) == "main.children")
-    for path in PAGES[2:]:
+    for path in set(PAGES[1:]) - opened:
         answer = press(screen.client, entry, Press("url.pathname", {"url.pathname": path}), {})
         assert "There is no such page" in answer.text
         assert not any(secret in answer.text for secret in SECRETS[:3]), path
@@ -768,6 +782,21 @@ def test_a_display_sees_no_other_baseline(world: World) -> None:
     assert screen.feed(ask(world.hers, baseline_id=world.hers.unfitted))["kind"] == "refused"
     with world.services.sessions() as session:
         assert not session.scalars(select(Audit.id).where(Audit.action == "denied")).all()
+
+
+def test_a_display_sees_the_streams_of_its_baseline_side_by_side(world: World) -> None:
+    """And of nobody's machine the address of whose it is."""
+    screen = world.screen()
+    (entry,) = (
+        e for e in server_callbacks(screen.client) if first_output(e) == "machines-feed.data"
+    )
+    (_, wall) = CALLBACKS["machines-feed.data"](world.hers)
+    told_ = press(screen.client, entry, wall, {}).json["response"]["machines-feed"]["data"]
+    cards = told_["cards"]
+    assert {card["baseline_id"] for card in cards} == {world.hers.baseline}
+    assert {card["stream"] for card in cards} == {"default", NIGHT}
+    assert all(card["map"]["spots"] and card["owner"] == "" for card in cards)
+    assert world.ada.email not in json.dumps(told_)
 
 
 def test_what_is_called_cannot_be_named_falsely(world: World) -> None:

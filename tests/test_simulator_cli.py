@@ -18,7 +18,7 @@ import pytest
 
 from simulator.__main__ import main
 from simulator.options import StreamOptions, parse_stream
-from simulator.progress import Reporter, Tally
+from simulator.progress import Reporter, Tally, Voice
 from simulator.retry import Backoff
 from tests.simulator_fake import (
     EMAIL,
@@ -278,8 +278,9 @@ def test_without_a_terminal_there_is_a_plain_line_now_and_then() -> None:
 def test_trouble_is_not_repeated_at_every_try() -> None:
     out = io.StringIO()
     report = Reporter(Tally(), out, io.StringIO())
+    voice = Voice(Tally(), report)
     for _ in range(3):
-        report.retrying("the server answers 503", 2.0)
+        voice.retrying("the server answers 503", 2.0)
     assert out.getvalue() == "the server answers 503: retrying in 2.0 s\n"
 
 

@@ -5,7 +5,7 @@ from dinsight.maps.false_alarms import Expectation
 from dinsight.maps.layouts import Guide
 from dinsight.maps.learning import fit, warm_up
 from dinsight.maps.levels import Level, LevelRule, LevelState, judge
-from dinsight.maps.model import FORMAT, Map, Placement, load, sha256
+from dinsight.maps.model import FORMAT, Map, Placement, coordinates, load, sha256
 from dinsight.maps.registry import DEFAULT, LAYOUTS
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "LevelState",
     "Map",
     "Placement",
+    "coordinates",
     "fit",
     "judge",
     "load",
