@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve link test test-faults bench bench-map bench-page lint format lock clean browser redis
+.PHONY: help run serve link test test-faults bench bench-map bench-page bench-scale lint format lock clean browser redis
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -33,6 +33,9 @@ bench: $(VENV)/.test  ## measure the server beside its floors
 
 bench-page: $(VENV)/.test browser  ## measure the page in a browser; OPTIONS="--help" says how
 	@$(BIN)/python -W ignore -m benchmarks.page $(OPTIONS)
+
+bench-scale: $(VENV)/.test browser  ## measure how far a machine carries; OPTIONS="--help" says how
+	@$(BIN)/python -W ignore -m benchmarks.scale $(OPTIONS)
 
 lint: $(VENV)/.test  ## style, types and the direction of imports
 	@$(BIN)/ruff check .
