@@ -27,6 +27,7 @@ pytest_plugins = ["tests.browser_fixtures"]
 SignIn = Callable[[Identity], None]
 
 STREAMING = "/dashboard/streaming?baseline_id={id}"
+WALL = "/dashboard/machines?view=wall"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,9 @@ PAGES = [
     Shown("sign-in", "/signin", "#signin-submit"),
     Shown("streaming", STREAMING, "#live-reset:enabled"),
     Shown("wall", STREAMING + "&kiosk=1", "#live-reset:enabled"),
+    Shown("machines wall", WALL, ".minimap-ground[d]"),
+    Shown("wall of machines", WALL + "&kiosk=1", ".minimap-ground[d]"),
+    Shown("compared", STREAMING + "&compare=night", "#compare-state:not([hidden])"),
     Shown("keys", STREAMING, "#live-reset:enabled", "keys-open"),
     Shown("screens", STREAMING, "#live-reset:enabled", "displays-open"),
     Shown("reset", STREAMING, "#live-reset:enabled", "live-reset"),
@@ -56,7 +60,7 @@ NAMES = [shown.name for shown in PAGES]
 
 @dataclass(frozen=True)
 class Plant:
-    """An administrator with a stream of twenty points, a key and a screen."""
+    """An administrator with two streams of twenty points, a key and a screen."""
 
     page: Page
     boss: Identity
@@ -85,8 +89,9 @@ def plant(
     with services.sessions.begin() as session:
         accounts.make_key(session, boss.id, "gateway 3")
         displays.make(session, boss, number, name="hall 3", stream="default")
-        incoming = Incoming(csv(healthy(20)), "batch.csv")
-        ingest(session, boss, number, incoming, limits=services.limits, now=services.now())
+        for stream in ("default", "night"):
+            incoming = Incoming(csv(healthy(20)), "batch.csv", stream)
+            ingest(session, boss, number, incoming, limits=services.limits, now=services.now())
     yield Plant(page, boss, number, sign_in)
     page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 

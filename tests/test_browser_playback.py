@@ -50,7 +50,7 @@ LINE: dict[str, Any] = {
 
 @pytest.fixture
 def recorded(services: Services, stream: StreamUnderTest, page: Page) -> StreamUnderTest:
-    """An archived run of 60 points that fails from the 41st on; and 3 newer points."""
+    """An archived run of 60 points, one a second, failing from the 41st on; and 3 newer points."""
     stream.send(40)
     stream.send(failing(20))
     page.wait_points(60)

@@ -254,12 +254,16 @@ def test_more_grounds_than_are_made_at_once_come_with_the_next_questions(
 
 
 def test_a_map_that_cannot_be_read_says_why(
-    page: Machines, services: Services, user: Identity, make_baseline: Callable[..., int]
+    page: Machines,
+    services: Services,
+    user: Identity,
+    make_baseline: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from dinsight import wall as domain
 
     make_baseline(user, "A")
-    domain._grounds = domain.Grounds()
+    monkeypatch.setattr(domain, "_grounds", domain.Grounds())
     with services.sessions.begin() as session:
         session.execute(text("UPDATE maps SET format = 99"))
     (card,) = told_of(wall(page))["cards"]

@@ -6,7 +6,6 @@ import dataclasses
 import datetime as dt
 import io
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -29,13 +28,13 @@ from simulator.export import Meter, run
 from simulator.options import ExportOptions, parse_export
 from simulator.run import World
 from tests.browser import LiveServer, free_port
-from tests.factories import FEATURES, PASSWORD, csv, healthy
+from tests.factories import PASSWORD, csv, healthy
 from tests.postgres_kit import eventually
 from tests.simulator_kit import QUICK
-from tests.test_api_auth import bearer, login
+from tests.test_api_auth import bearer
 from tests.test_api_main_job import Api
 
-MANY = 20_000
+MANY = 40_000
 FILL = """
 INSERT INTO points (stream_id, epoch, seq, received_at, source, x, y, score, level, metadata,
                     features)
@@ -44,6 +43,12 @@ SELECT :stream, 1, number, timestamptz '2026-06-01T12:00Z' + number * interval '
        jsonb_build_object('note', repeat('long ', 40) || number), NULL
 FROM generate_series(1, :points) AS number
 """
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many more than a server holds on their way to a slow reader."""
+    monkeypatch.setattr(points, "MOST_POINTS", 500)
 
 
 @pytest.fixture
@@ -224,7 +229,6 @@ def test_a_client_that_goes_away_ends_the_work(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fill(MANY)
-    monkeypatch.setattr(points, "MOST_POINTS", 500)
     read = count_reads(monkeypatch)
     with closing(begun(server, sign_in(server, user), baseline_id)):
         assert slots(server) == 1
@@ -482,4 +486,3 @@ def test_the_meter_tells_points_bytes_and_speed() -> None:
     meter.add(b"3\n" + b"x" * 3_000_000)
     assert out.getvalue() == "3/3 points, 3.0 MB, 1.5 MB/s\n"
     assert Meter(out, 1.0, points=3, clock=lambda: now[0]).words() == "3 points, 0.0 MB"
-    _ = login, FEATURES, threading
