@@ -50,7 +50,7 @@ def wait_compared(page: Page, count: int) -> dict[str, Any]:
     return compared(page)
 
 
-def test_another_stream_is_drawn_followed_and_ended(
+def test_another_stream_is_drawn_followed_and_ended(  # noqa: PLR0915 - one long walk
     page: Page,
     stream: StreamUnderTest,
     services: Services,

@@ -28,7 +28,8 @@ return all.map((card) => {
     stream: card.querySelector(".machine-stream").innerText.trim(),
     state: card.querySelector(".state").innerText.trim(),
     map: of(".minimap").getAttribute("aria-label"), ground: of(".minimap-ground").getAttribute("d"),
-    alarm: of(".minimap-alarm").getAttribute("d"), arrows: of(".minimap-alarm-arrow").getAttribute("d"),
+    alarm: of(".minimap-alarm").getAttribute("d"),
+    arrows: of(".minimap-alarm-arrow").getAttribute("d"),
     ring: of(".minimap-ring").getAttribute("visibility"),
   };
 });
