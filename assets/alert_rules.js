@@ -165,8 +165,10 @@
       act({ act: "delete", rule_id: dropping });
     }
   });
-  document.addEventListener("submit", (event) => {
-    if (event.target.id === "rules-form") save();
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !event.target.closest("#rules-form input")) return;
+    event.preventDefault();
+    save();
   });
 
   dinsight.rules = { baseline: () => asked, editing: () => editing };
