@@ -213,7 +213,11 @@ def make_alert(session: Session, baseline_id: int) -> Alert:
         stream_id=stream.id,
         epoch=1,
         rule_id=STARTS["alert_rules"],
-        rule={"name": "Failing", "kind": "level"},
+        rule={
+            **{"id": STARTS["alert_rules"], "name": "Failing", "kind": "level", "level": "alarm"},
+            **{"score": None, "needed": 1, "window": 1, "seconds": None, "hysteresis": 0.9},
+            "mute_in_areas": False,
+        },
         alert_type="anomaly",
         title="note of Ada",
         message="note of Ada",
