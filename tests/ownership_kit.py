@@ -225,7 +225,7 @@ def make_alert(session: Session, baseline_id: int) -> Alert:
         score=2.0,
         peak=3.0,
         peak_seq=2,
-        opened_at=dt.datetime(2026, 5, 1, tzinfo=dt.UTC),
+        opened_at=dt.datetime.now(dt.UTC),
         opened_seq=1,
         note="note of Ada",
     )

@@ -620,8 +620,7 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
     ],
     "rules-sentence.children": lambda _: [Press("rules-name.value", dict(RULE_FORM))],
     "live-alerts-answer.data": lambda ids: [
-        Press("live-alerts-ask.data", {"live-alerts-ask.data": ask(ids, baseline_id=number)})
-        for number in (ids.baseline, ids.unfitted)
+        Press("live-alerts-ask.data", {"live-alerts-ask.data": ask(ids)})
     ],
     "versions-a.options": lambda ids: [
         Press("versions-seen.data", {"versions-seen.data": {"baseline_id": ids.baseline}})
