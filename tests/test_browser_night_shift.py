@@ -94,7 +94,7 @@ def take_it_along(page: Page) -> None:
     assert (status, len(content.splitlines())) == (200, points + 1)
     page.js("document.getElementById('export-dialog').close()")
     page.go("/dashboard/alerts")
-    press(page, "#alerts-list a", "Failing")
+    press(page, "#alerts-list button.alert-title", "Failing")
     report = find(page, "#alert-body a", "Report").get_attribute("href")
     page.go(report)
     page.wait(lambda: "Bearing runs hot" in page.js("return document.body.innerText"), "the report")
@@ -103,7 +103,7 @@ def take_it_along(page: Page) -> None:
 def judge_and_learn(page: Page) -> None:
     """It was an overhaul: what it does now is how it runs from now on."""
     page.go("/dashboard/alerts")
-    press(page, "#alerts-list a", "Failing")
+    press(page, "#alerts-list button.alert-title", "Failing")
     page.wait_text("alert-body", "times the alarm limit")
     page.click("alert-resolve")
     page.wait_text("alert-events", "Resolved")
