@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from dinsight.alerts import listing, rules
 from dinsight.ingest import Incoming, ingest
 from dinsight.models import Alert, Json, Stream
 from dinsight.services import Services
-from tests.factories import csv
+from tests.factories import FEATURES, csv
 
 NOW = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
 
@@ -22,13 +23,20 @@ NOW = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
 class Plant:
     """Sends to the streams of a baseline; a second passes with every batch."""
 
-    def __init__(self, services: Services, who: Identity, baseline_id: int) -> None:
+    def __init__(
+        self,
+        services: Services,
+        who: Identity,
+        baseline_id: int,
+        features: Sequence[str] = FEATURES,
+    ) -> None:
         self.services, self.who, self.baseline_id = services, who, baseline_id
+        self.features = features
         self.now = NOW
 
     def send(self, values: np.ndarray, stream: str = "default", after: float = 1.0) -> Json:
         self.now += dt.timedelta(seconds=after)
-        incoming = Incoming(csv(values), "batch.csv", stream)
+        incoming = Incoming(csv(values, self.features), "batch.csv", stream)
         with self.services.sessions.begin() as session:
             return ingest(
                 session,

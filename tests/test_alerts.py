@@ -13,7 +13,7 @@ import pytest
 from dinsight import candidates, maps
 from dinsight.accounts import Identity
 from dinsight.alerts import acting, listing, stale
-from dinsight.errors import AlertNotFound, InvalidReadings, InvalidRequest
+from dinsight.errors import AlertNotFound, ColumnsMissing, InvalidRequest
 from dinsight.services import Services
 from tests.alerts_kit import NOW, Plant
 from tests.factories import failing, healthy
@@ -222,7 +222,7 @@ def test_a_refused_batch_is_told_once_and_over_with_the_next_good_one(plant: Pla
     from dinsight.alerts import missing
 
     plant.send(healthy(2))
-    error = InvalidReadings("line 2: f_3 is missing.")
+    error = ColumnsMissing("line 2: f_3 is missing.")
     for _ in range(3):
         plant.do(missing.refused, plant.baseline_id, "default", error)
     (alert,) = plant.alerts()

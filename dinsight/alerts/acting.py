@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from dinsight import baselines, candidates, news
@@ -54,18 +54,19 @@ def resolve(
 
 
 def shelve(session: Session, who: Identity, alert_id: int, until: Any, *, now: dt.datetime) -> Json:
-    """Put it aside, with those that its rule raises on this stream, until a moment.
+    """Put it aside, with what its rule has active and raises on this stream, until a moment.
 
-    It is told of to nobody and comes back by itself; null brings it back now. Raises AlertNotFound
-    and InvalidRequest for a moment that has passed or is more than 30 days ahead.
+    It is told of to nobody and comes back by itself; null brings all of these back now. Raises
+    AlertNotFound and InvalidRequest for a moment that has passed or is more than 30 days ahead.
     """
     moment = None if until is None else _moment(until, now)
     stream, alert = _hold(session, who, alert_id)
-    if moment != alert.shelved_until:
-        alert.shelved_until, alert.shelved_by = moment, who.id if moment else None
-        told = {"until": moment.isoformat()} if moment else {}
-        kind = "shelved" if moment else "unshelved"
-        events.record(session, alert, kind, at=now, user_id=who.id, details=told)
+    told = {"until": moment.isoformat()} if moment else {}
+    for each in _of_its_shelf(session, alert, now):
+        if moment != each.shelved_until:
+            each.shelved_until, each.shelved_by = moment, who.id if moment else None
+            kind = "shelved" if moment else "unshelved"
+            events.record(session, each, kind, at=now, user_id=who.id, details=told)
     return _done(session, who, stream, alert, now)
 
 
@@ -127,6 +128,17 @@ def _wait(stream: Stream, alert: Alert) -> None:
         state |= {"active": False, "waiting": True}
         found[str(alert.rule_id)] = {"of": entry["of"], "state": State(**state).to_dict()}
         stream.alert_state = {**stream.alert_state, RULES: found}
+
+
+def _of_its_shelf(session: Session, alert: Alert, now: dt.datetime) -> list[Alert]:
+    """An alert and those of the same rule and stream that are active or shelved, and the last one,
+    which says for the next that is raised."""
+    if alert.rule_id is None:
+        return [alert]
+    same = (Alert.stream_id == alert.stream_id, Alert.rule_id == alert.rule_id)
+    last = select(func.max(Alert.id)).where(*same).scalar_subquery()
+    on = or_(Alert.cleared_at.is_(None), Alert.shelved_until > now, Alert.id.in_([alert.id, last]))
+    return list(session.scalars(select(Alert).where(*same, on).order_by(Alert.id)))
 
 
 def _hold(session: Session, who: Identity, alert_id: int) -> tuple[Stream, Alert]:

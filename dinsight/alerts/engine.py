@@ -15,7 +15,6 @@ ISA-18.2 and EEMUA 191).
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
@@ -109,7 +108,8 @@ def run(
     if not holds.any() and state == State(ended=state.ended):
         return [], state  # the usual case: nothing is wrong, and nothing was
     raising, ending, after = _candidates(condition, state, rows.at, meets, holds)
-    raising = [row for row in raising if not any(row in each for each in held_back)]
+    if any(held_back):
+        raising = [row for row in raising if not any(row in each for each in held_back)]
     return _walk(state, rows.at, raising, ending, after)
 
 
@@ -179,26 +179,25 @@ def _since(flags: Flags, at: NDArray[np.float64], before: float | None) -> NDArr
 def _walk(
     state: State, at: NDArray[np.float64], raising: list[int], ending: list[int], after: State
 ) -> tuple[list[Transition], State]:
-    """From one transition to the next."""
+    """From one transition to the next, in one go through both lists."""
     found: list[Transition] = []
     active, waiting, ended = state.active, state.waiting, state.ended
-    place = 0
+    times = at.tolist()
+    raises, ends, place = iter(raising), iter(ending), -1
     while True:
-        rows = ending if active or waiting else raising
-        index = bisect.bisect_left(rows, place)
-        if index == len(rows):
+        rows = ends if active or waiting else raises
+        place = next((row for row in rows if row > place), len(times))
+        if place == len(times):
             break
-        place = rows[index]
         if active:
             found.append(Transition(CLEARED, place))
-            active, ended = False, float(at[place])
+            active, ended = False, times[place]
         elif waiting:
             waiting = False
         else:
-            again = ended is not None and at[place] - ended <= REJOIN_SECONDS
+            again = ended is not None and times[place] - ended <= REJOIN_SECONDS
             found.append(Transition(AGAIN if again else RAISED, place))
             active = True
-        place += 1
     if not (active or waiting):
         after = replace(after, quiet=0, quiet_since=None)
     return found, replace(after, active=active, waiting=waiting, ended=ended)

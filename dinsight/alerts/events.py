@@ -7,11 +7,15 @@ import datetime as dt
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from dinsight.alerts.engine import AGAIN, CLEARED, REJOIN_SECONDS
 from dinsight.alerts.words import SEVERITIES
 from dinsight.models import Alert, AlertEvent, Json
 from dinsight.notices import outbox
 
 ENDS = {"closed": "cleared", "resolved": "cleared"}  # as those who are told of it hear it
+# When those who are told of alerts hear that one is over by itself: once it can no longer be raised
+# again, so that what flickers is told once, and nobody believes to be over what is not.
+SETTLED = dt.timedelta(seconds=REJOIN_SECONDS + 30)
 RULES, TOLD = "rules", "told"  # in `Stream.alert_state`
 
 
@@ -27,7 +31,10 @@ def record(
 ) -> None:
     """Note an event of an alert that is stored, in the transaction that brings it about."""
     alert.changed_at = at
-    outbox.write(session, alert, ENDS.get(kind, kind), now=at)
+    if kind == AGAIN:
+        outbox.withdraw(session, alert, CLEARED)
+    wait = SETTLED if kind == CLEARED else None
+    outbox.write(session, alert, ENDS.get(kind, kind), now=at, wait=wait)
     session.add(
         AlertEvent(
             alert_id=alert.id, at=at, kind=kind, seq=seq, user_id=user_id, details=details or {}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -58,8 +57,10 @@ class Ledger:
     def state(self, rule: Rule) -> State:
         return State.from_dict(self.entry(rule).get("state"))
 
-    def is_active(self, rule: Rule) -> bool:
-        return bool(self.entry(rule).get("state", {}).get("active"))
+    def due(self, rule: Rule, on: bool) -> bool:
+        """Whether `switch` would change anything; not where it is on, but was ended by hand."""
+        state = self.entry(rule).get("state", {})
+        return on != bool(state.get("active") or state.get("waiting"))
 
     def remember(self, rule: Rule, state: State, **more: Any) -> None:
         """Keep a rule's state, and what else is given; nothing where it is as at the start."""
@@ -96,16 +97,16 @@ class Ledger:
         self._note(alert, RAISED, seq, score=alert.score)
         self.remember(rule, self.state(rule), alert=alert.id, peak=alert.peak, peak_seq=seq)
 
-    def renew(self, rule: Rule, seq: int, message: str, **more: Any) -> None:
-        """Raise the rule's latest alert once more, or a new one where that has gone."""
+    def renew(self, rule: Rule, seq: int, score: float | None = None) -> bool:
+        """Raise the rule's latest alert once more; False where there is none to raise."""
         alert = self._latest(rule)
         if alert is None:
-            return self.open(rule, seq, message, **more)
+            return False
         alert.cleared_at = alert.cleared_seq = None
         alert.times += 1
-        self._note(alert, AGAIN, seq, score=more.get("score"))
+        self._note(alert, AGAIN, seq, score=score)
         self.remember(rule, self.state(rule), peak=alert.peak, peak_seq=alert.peak_seq)
-        return None
+        return True
 
     def clear(self, rule: Rule, seq: int) -> None:
         """End the rule's active alert: it is no longer met."""
@@ -121,17 +122,20 @@ class Ledger:
 
     def switch(self, rule: Rule, on: bool, seq: int, message: str = "") -> None:
         """Raise or clear a rule that is on or off by itself, with nothing to count."""
-        state = self.state(rule)
-        if on == state.active:
+        if not self.due(rule, on):
             return
+        state = self.state(rule)
         moment = self._now.timestamp()
         if on:
             again = state.ended is not None and moment - state.ended <= REJOIN_SECONDS
             self.remember(rule, State(active=True, ended=state.ended))
-            (self.renew if again else self.open)(rule, seq, message)
-        else:
+            if not (again and self.renew(rule, seq)):
+                self.open(rule, seq, message)
+        elif state.active:
             self.remember(rule, State(ended=moment))
             self.clear(rule, seq)
+        else:
+            self.remember(rule, State(ended=state.ended))
 
     def peak(self, rule: Rule, score: float, seq: int) -> None:
         """Remember the highest score while the rule is active; written when it has grown much."""
@@ -142,6 +146,15 @@ class Ledger:
         self.remember(rule, self.state(rule), peak=score, peak_seq=seq)
         alert = self._latest(rule)
         if alert is not None and (alert.peak is None or score > GROWN * alert.peak):
+            alert.peak, alert.peak_seq = score, seq
+
+    def count(self, rule: Rule, times: int, score: float, seq: int) -> None:
+        """Add how often the rule's latest alert came and went, and the highest score meanwhile."""
+        alert = self._latest(rule)
+        if alert is None:
+            return
+        alert.times += times
+        if alert.peak is None or score > alert.peak:
             alert.peak, alert.peak_seq = score, seq
 
     def to_dict(self) -> Json:
@@ -159,15 +172,16 @@ class Ledger:
         return self._session.get(Alert, number) if number is not None else None
 
     def _shelved(self, rule: Rule) -> tuple[dt.datetime | None, int | None]:
-        """Until when, and by whom, this rule is shelved on this stream."""
+        """Until when, and by whom, this rule is shelved on this stream: as its last alert is."""
         found = self._session.execute(
             select(Alert.shelved_until, Alert.shelved_by)
             .where(Alert.stream_id == self._stream_id, Alert.rule_id == rule.id)
-            .where(Alert.shelved_until > self._now)
             .order_by(Alert.id.desc())
             .limit(1)
         ).one_or_none()
-        return (None, None) if found is None else (found.shelved_until, found.shelved_by)
+        if found is None or found.shelved_until is None or found.shelved_until <= self._now:
+            return None, None
+        return found.shelved_until, found.shelved_by
 
     def _note(self, alert: Alert, kind: str, seq: int, **details: Any) -> None:
         told = {name: value for name, value in details.items() if value is not None}
@@ -179,8 +193,3 @@ def mark(rule: Rule) -> str:
     """A short mark of a rule's condition: another one means that it begins anew."""
     text = repr((rule.kind, rule.condition, rule.mute_in_areas))
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
-
-
-def highest(scores: Sequence[float]) -> int:
-    """The place of the highest of some scores, the first of equals."""
-    return max(range(len(scores)), key=scores.__getitem__)

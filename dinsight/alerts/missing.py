@@ -12,11 +12,19 @@ from dinsight.accounts import Identity
 from dinsight.alerts import rules
 from dinsight.alerts.ledger import Ledger
 from dinsight.alerts.rules import MISSING
-from dinsight.errors import BaselineNotFound, InvalidReadings
+from dinsight.errors import (
+    BaselineNotFound,
+    CellInvalid,
+    ColumnsMissing,
+    InvalidReadings,
+    NoFeatures,
+    RowInvalid,
+)
 from dinsight.models import Baseline, Stream
 from dinsight.streams import Found
 
 MOST_WORDS = 300
+LACKING = (ColumnsMissing, NoFeatures, RowInvalid, CellInvalid)  # readings, or parts of them
 
 
 def refused(
@@ -30,13 +38,16 @@ def refused(
 ) -> None:
     """Raise the rule about missing readings on a stream whose batch was refused for `error`.
 
-    Nothing is written where that is known already, or where nothing was ever sent to the stream.
+    Nothing is written where that is known already, or where nothing was ever sent to the stream,
+    or for a file that is wrong in another way, which speaks of its sender and not of a sensor.
     """
+    if not isinstance(error, LACKING):
+        return
     found = streams.find_if_any(session, who, baseline_id, stream)
     if found is None:
         return
     rule = _rule(session, baseline_id)
-    if rule is None or _ledger(session, baseline_id, found, now).is_active(rule):
+    if rule is None or not _ledger(session, baseline_id, found, now).due(rule, True):
         return
     held = streams.hold(session, found.id)
     rule = _rule(session, baseline_id)

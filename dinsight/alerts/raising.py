@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from dinsight import areas, diagnosis, shapes
 from dinsight.alerts import engine, rules
-from dinsight.alerts.engine import CLEARED, RAISED, Rows, State, Transition
+from dinsight.alerts.engine import AGAIN, CLEARED, Rows, State, Transition
 from dinsight.alerts.events import RULES
 from dinsight.alerts.ledger import Ledger
 from dinsight.alerts.rules import MISSING, OF_MACHINE, STALE, Rule
@@ -26,6 +26,7 @@ from dinsight.models import Baseline, Json
 
 MOST_DRIVERS = 8
 HELD_BACK = 32  # rows until a rule that a sensor fault has held back is looked at again
+MOST_WRITTEN = 10  # transitions of a rule at each end of a batch; those between are counted
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class _Judge:
         return self._ledger.to_dict()
 
     def _switch(self, rule: Rule, on: bool, seq: int, message: str = "") -> None:
-        if on != self._ledger.is_active(rule):
+        if self._ledger.due(rule, on):
             self._confirm()
             self._ledger.switch(rule, on, seq, message)
 
@@ -114,17 +115,35 @@ class _Judge:
         if not found and after == before and not before.active and held_until is None:
             return
         self._ledger.remember(rule, after, not_before=held_until)
-        began = 0 if before.active else None
+        first, between, last = split(found)
+        began = self._write(rule, first, 0 if before.active else None)
+        if between:
+            self._count(rule, between)
+        began = self._write(rule, last, began)
+        if began is not None:
+            self._peak(rule, began, len(batch.score))
+
+    def _write(self, rule: Rule, found: list[Transition], began: int | None) -> int | None:
+        """Write transitions; `began` is the row from which on the alert is active, if it is."""
         for kind, row in found:
             if kind == CLEARED:
                 self._peak(rule, began or 0, row)
-                self._ledger.clear(rule, batch.first + row)
+                self._ledger.clear(rule, self._batch.first + row)
                 began = None
             else:
                 self._raise(rule, kind, row)
                 began = row
-        if began is not None:
-            self._peak(rule, began, len(batch.score))
+        return began
+
+    def _count(self, rule: Rule, found: list[Transition]) -> None:
+        """Count what was raised again and cleared, time and again."""
+        spans = [
+            slice(again.row, over.row) for again, over in zip(found[::2], found[1::2], strict=True)
+        ]
+        rows = [span.start + int(np.argmax(self._batch.score[span])) for span in spans]
+        row = max(rows, key=self._batch.score.__getitem__)
+        score = float(self._batch.score[row])
+        self._ledger.count(rule, len(spans), score, self._batch.first + row)
 
     def _tried(
         self, rule: Rule, before: State, held: range
@@ -137,18 +156,21 @@ class _Judge:
             found, after = engine.run(rule.condition, before, rows, blocked)
             if found:
                 self._confirm()
-            raised = (row for kind, row in found if kind != CLEARED and row not in good)
-            row = next(raised, None)
+            raised = [row for kind, row in found if kind != CLEARED and row not in good]
+            row = next((row for row in raised if self._is_of_a_sensor(row, good)), None)
             if row is None:
                 last = max((each.stop for each in blocked if len(each)), default=0)
                 return found, after, batch.first + last if last > len(rows.at) else None
-            faults = self._sensors.behind(row)
-            for fault in faults:
-                self._switch(fault.rule, True, batch.first + row, fault.message)
-            if faults:
-                blocked.append(range(row, row + HELD_BACK))
-            else:
-                good.add(row)
+            blocked.append(range(row, row + HELD_BACK))
+
+    def _is_of_a_sensor(self, row: int, good: set[int]) -> bool:
+        """Whether faulty sensors explain the score of a row, which raises that; notes it if not."""
+        faults = self._sensors.behind(row)
+        for fault in faults:
+            self._switch(fault.rule, True, self._batch.first + row, fault.message)
+        if not faults:
+            good.add(row)
+        return bool(faults)
 
     def _rows(self, rule: Rule) -> Rows:
         batch = self._batch
@@ -161,13 +183,15 @@ class _Judge:
 
     def _raise(self, rule: Rule, kind: str, row: int) -> None:
         batch, score = self._batch, float(self._batch.score[row])
+        if kind == AGAIN and self._ledger.renew(rule, batch.first + row, score):
+            return
         explained = batch.map.explain(batch.values[row])
         bands = [
             diagnosis.band(band, batch.map.features) for band in explained.bands(batch.map.features)
         ]
         message = diagnosis.sentence(score, batch.alarm_limit, bands)
-        raising = self._ledger.open if kind == RAISED else self._ledger.renew
-        raising(rule, batch.first + row, message, score=score, drivers=bands[:MOST_DRIVERS])
+        drivers = bands[:MOST_DRIVERS]
+        self._ledger.open(rule, batch.first + row, message, score=score, drivers=drivers)
 
     def _peak(self, rule: Rule, start: int, end: int) -> None:
         """The highest score of the rows from `start` to before `end`."""
@@ -184,3 +208,21 @@ class _Judge:
         if present != self._batch.rules_revision:
             raise RulesChanged(present)
         self._sure = True
+
+
+def split(
+    found: list[Transition],
+) -> tuple[list[Transition], list[Transition], list[Transition]]:
+    """Transitions that are written, those that are only counted, and those that are written again.
+
+    Those in between are pairs: raised again, and cleared.
+
+    >>> flicker = [Transition(kind, row) for row, kind in enumerate([AGAIN, CLEARED] * 50)]
+    >>> [len(part) for part in split(flicker)], split(flicker)[1][0].kind
+    ([10, 80, 10], 'raised_again')
+    """
+    if len(found) <= 2 * MOST_WRITTEN:
+        return found, [], []
+    start = MOST_WRITTEN + (found[MOST_WRITTEN - 1].kind != CLEARED)
+    end = start + (len(found) - MOST_WRITTEN - start) // 2 * 2
+    return found[:start], found[start:end], found[end:]

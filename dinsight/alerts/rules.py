@@ -158,6 +158,11 @@ def add(session: Session, who: Identity, baseline_id: int, wanted: Mapping[str, 
     mine = select(func.count()).select_from(AlertRule).where(AlertRule.baseline_id == baseline_id)
     if session.scalars(mine).one() >= MOST:
         raise InvalidRequest(f"A baseline has at most {MOST} rules: delete one first.")
+    kind = checked["kind"]
+    if kind not in OF_MACHINE and session.scalar(
+        select(AlertRule.id).where(AlertRule.baseline_id == baseline_id, AlertRule.kind == kind)
+    ):
+        raise InvalidRequest(f"A baseline has one rule of kind {kind}: change that one.")
     row = AlertRule(baseline_id=baseline_id, **checked)
     session.add(row)
     session.flush()

@@ -1,7 +1,9 @@
 """Streams that have fallen silent: found by looking, since nothing comes that could tell.
 
-One instance at a time looks, every few seconds. The next batch clears the alert; a stream that is
-paused, stopped or complete, from which no point is expected, has it closed at the next look.
+One instance at a time looks, every few seconds, and holds only the streams that it changes: those
+that are slow, or whose silence somebody has resolved, are left alone. The next batch clears the
+alert; a stream that is paused, stopped or complete, from which no point is expected, has it closed
+at the next look.
 """
 
 from __future__ import annotations
@@ -30,12 +32,16 @@ def look(sessions: Sessions, now: dt.datetime) -> int:
     with sessions.begin() as session:
         if not session.scalar(select(func.pg_try_advisory_xact_lock(LOCK))):
             return 0
-        suspects = session.scalars(_suspects(now)).all()
+        suspects = []
+        for stream, revision in session.execute(_suspects(now)):
+            rule = _rule(session, stream.baseline_id, revision)
+            if rule is not None and _is_due(session, stream, rule, now):
+                suspects.append(stream.id)
     return sum(_settle(sessions, stream_id, now) for stream_id in suspects)
 
 
 def _suspects(now: dt.datetime) -> Any:
-    """Streams that a rule says are silent and that have no alert, or that have one in vain."""
+    """Streams that are silent for a rule's time and have no alert, or that have one in vain."""
     least = func.make_interval(0, 0, 0, 0, 0, 0, AlertRule.seconds)
     silent = (Stream.state == "streaming") & (Stream.last_point_at < now - least)
     active = (
@@ -45,7 +51,8 @@ def _suspects(now: dt.datetime) -> Any:
         .exists()
     )
     return (
-        select(Stream.id)
+        select(Stream, Baseline.rules_revision)
+        .join(Baseline, Baseline.id == Stream.baseline_id)
         .join(AlertRule, (AlertRule.baseline_id == Stream.baseline_id) & AlertRule.enabled)
         .where(AlertRule.kind == STALE)
         .where(or_(silent & ~active, (Stream.state != "streaming") & active))
@@ -58,23 +65,36 @@ def _settle(sessions: Sessions, stream_id: int, now: dt.datetime) -> bool:
     with sessions.begin() as session:
         stream = session.get(Stream, stream_id, with_for_update=True)
         rule = None if stream is None else _rule(session, stream.baseline_id)
-        if stream is None or rule is None:
+        if stream is None or rule is None or not _is_due(session, stream, rule, now):
             return False
         if stream.state != "streaming":
             closing.of_stream(session, stream, "No point is expected.", now=now, kinds={STALE})
             return True
-        ledger = Ledger(
-            session, stream.id, stream.baseline_id, stream.epoch, stream.alert_state, now=now
-        )
-        least = rule.condition.seconds or rules.STALE_SECONDS
-        allowed = allowance(stream.arrivals, stream.settings, least)
-        silence = (now - (stream.last_point_at or now)).total_seconds()
-        if silence <= allowed or ledger.is_active(rule):
-            return False
-        message = f"No point for {silence:.0f} s, where one was due within {allowed:.0f} s."
-        ledger.switch(rule, True, stream.next_seq - 1, message)
+        ledger = _ledger(session, stream, now)
+        ledger.switch(rule, True, stream.next_seq - 1, _silence(stream, rule, now))
         stream.alert_state = ledger.to_dict()
         return True
+
+
+def _is_due(session: Session, stream: Stream, rule: rules.Rule, now: dt.datetime) -> bool:
+    """Whether there is anything to do about a suspect, as far as its row tells."""
+    if stream.state != "streaming":
+        return True
+    return bool(_silence(stream, rule, now)) and _ledger(session, stream, now).due(rule, True)
+
+
+def _silence(stream: Stream, rule: rules.Rule, now: dt.datetime) -> str:
+    """What there is to say of a silent stream; nothing of one whose pace explains it."""
+    least = rule.condition.seconds or rules.STALE_SECONDS
+    allowed = allowance(stream.arrivals, stream.settings, least)
+    silence = (now - (stream.last_point_at or now)).total_seconds()
+    if silence <= allowed:
+        return ""
+    return f"No point for {silence:.0f} s, where one was due within {allowed:.0f} s."
+
+
+def _ledger(session: Session, stream: Stream, now: dt.datetime) -> Ledger:
+    return Ledger(session, stream.id, stream.baseline_id, stream.epoch, stream.alert_state, now=now)
 
 
 class StaleWatch(Background):
@@ -92,7 +112,9 @@ class StaleWatch(Background):
         return LOOK_SECONDS
 
 
-def _rule(session: Session, baseline_id: int) -> rules.Rule | None:
-    asked = select(Baseline.rules_revision).where(Baseline.id == baseline_id)
-    revision = session.scalar(asked) or ""
+def _rule(session: Session, baseline_id: int, revision: str | None = None) -> rules.Rule | None:
+    """The baseline's rule about silence, as of a revision of its rules or of the present one."""
+    if revision is None:
+        asked = select(Baseline.rules_revision).where(Baseline.id == baseline_id)
+        revision = session.scalar(asked) or ""
     return rules.by_kind(rules.of_baseline(session, baseline_id, revision), STALE)

@@ -11,7 +11,7 @@ import uuid
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
-from sqlalchemy import Engine, Select, event, func, insert, select, update
+from sqlalchemy import Engine, Select, delete, event, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from dinsight.alerts import words
@@ -28,10 +28,18 @@ WRITTEN = "dinsight.notices"  # in a session's `info`
 PENDING = Notice.delivered_at.is_(None) & Notice.failed_at.is_(None)
 
 
-def write(session: Session, alert: Alert, event: str, *, now: dt.datetime) -> int:
+def write(
+    session: Session,
+    alert: Alert,
+    event: str,
+    *,
+    now: dt.datetime,
+    wait: dt.timedelta | None = None,
+) -> int:
     """Put a notice of this event into the session's transaction for each channel that wants it.
 
-    Says how many. A shelved alert tells nobody, nor does an event that is not one of `EVENTS`.
+    It is sent after `wait`, or at once; until then it can be withdrawn. Says how many. A shelved
+    alert tells nobody, nor does an event that is not one of `EVENTS`.
     """
     shelved = alert.shelved_until is not None and alert.shelved_until > now
     if event not in EVENTS or shelved:
@@ -39,8 +47,15 @@ def write(session: Session, alert: Alert, event: str, *, now: dt.datetime) -> in
     session.flush()  # so that a new alert has its id
     rows = session.execute(_listening(alert)).all()
     for channel_id, baseline, stream in rows:
-        _put(session, channel_id, now, {"event": event, **describe(alert, baseline, stream)})
+        what = {"event": event, **describe(alert, baseline, stream)}
+        _put(session, channel_id, now, what, wait)
     return len(rows)
+
+
+def withdraw(session: Session, alert: Alert, event: str) -> None:
+    """Take back the notices of an alert's event that are not yet due."""
+    mine = (Notice.alert_id == alert.id, Notice.event == event, Notice.attempts == 0)
+    session.execute(delete(Notice).where(*mine, PENDING, Notice.due_at > func.now()))
 
 
 def write_test(session: Session, channel: Channel, *, now: dt.datetime) -> str:
@@ -108,7 +123,13 @@ def _listening(alert: Alert) -> Select[int, str, str]:
     )
 
 
-def _put(session: Session, channel_id: int, now: dt.datetime, what: Json) -> str:
+def _put(
+    session: Session,
+    channel_id: int,
+    now: dt.datetime,
+    what: Json,
+    wait: dt.timedelta | None = None,
+) -> str:
     notice_id = uuid.uuid4().hex
     payload: Json = {"id": notice_id, "sent_at": stamp(now), **what}
     session.execute(
@@ -118,6 +139,7 @@ def _put(session: Session, channel_id: int, now: dt.datetime, what: Json) -> str
             alert_id=what.get("alert", {}).get("id"),
             event=what["event"],
             payload=payload,
+            due_at=func.now() + (wait or dt.timedelta()),
         )
     )
     session.info[WRITTEN] = True
