@@ -22,6 +22,7 @@ LEAST_ROWS = 5
 PATIENCE = 3  # times the longest stretch of the baseline
 SMOOTH = 2  # rows of one value at most, of a sensor that never rests: only those are called clipped
 NAMED = 3
+ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,18 @@ def faults(fitted: Map, rows: NDArray[np.float32]) -> list[Fault]:
     return found
 
 
-def explained(fitted: Map, row: NDArray[np.float32], found: Sequence[Fault]) -> float:
-    """The share of a row's score, 0 to 1, that the columns of these faults make up."""
+def score_without(fitted: Map, row: NDArray[np.float32], found: Sequence[Fault]) -> float:
+    """The score of a row (d,) had its faulty columns shown what the other ones predict of them.
+
+    Where it is high all the same, it is not the faulty sensors that make the row stand out. Shares
+    of the score would not tell: a stuck sensor also makes those look odd that move with it.
+    """
     columns = sorted({fault.column for fault in found})
-    return float(fitted.explain(row).contribution[columns].sum()) if columns else 0.0
+    repaired = np.array(row, dtype=np.float32)
+    rounds = ROUNDS if len(columns) > 1 else len(columns)
+    for _ in range(rounds):  # what is predicted of one depends on the other faulty ones
+        repaired[columns] = fitted.explain(repaired).expected[columns]
+    return float(fitted.place(repaired[None]).score[0])
 
 
 def sentence(fitted: Map, found: Sequence[Fault]) -> str:

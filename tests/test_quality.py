@@ -67,12 +67,15 @@ def test_the_fit_learns_how_long_a_column_rests() -> None:
     assert np.array_equal(fitted.extremes, [values.min(axis=0), values.max(axis=0)])
 
 
-def test_the_share_of_the_score_is_that_of_the_faulty_columns(fitted: maps.Map) -> None:
+def test_without_the_faulty_column_the_row_scores_as_before(fitted: maps.Map) -> None:
     row = healthy(1, seed=11)[0]
+    usual = fitted.place(row[None]).score[0]
     row[4] += 9
-    assert quality.explained(fitted, row, [Fault(4, FLAT, 0.0, 9)]) > 0.5
-    assert quality.explained(fitted, row, [Fault(5, FLAT, 0.0, 9)]) < 0.5
-    assert quality.explained(fitted, row, []) == 0.0
+    odd = fitted.place(row[None]).score[0]
+    assert odd > 2
+    assert quality.score_without(fitted, row, [Fault(4, FLAT, 0.0, 9)]) < usual + 0.2
+    assert quality.score_without(fitted, row, [Fault(5, FLAT, 0.0, 9)]) > 1
+    assert quality.score_without(fitted, row, []) == odd
 
 
 def test_the_words_name_a_few_sensors(fitted: maps.Map) -> None:

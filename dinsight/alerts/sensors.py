@@ -21,8 +21,6 @@ from dinsight.models import Point
 if TYPE_CHECKING:
     from dinsight.alerts.raising import Batch
 
-HALF = 0.5  # of the score, from which on the fault is what there is to say
-
 
 class Found(NamedTuple):
     """A rule about the data that is met, and what to say of it."""
@@ -49,8 +47,12 @@ class Sensors:
         faults = [
             fault for fault in quality.faults(self._batch.map, rows) if fault.kind in self._rules
         ]
-        if not faults or quality.explained(self._batch.map, rows[-1], faults) < HALF:
+        if not faults:
             return []
+        limit = self._batch.alarm_limit
+        latest = rows[-quality.LEAST_ROWS :]
+        if all(quality.score_without(self._batch.map, row, faults) > limit for row in latest):
+            return []  # an anomaly of the machine, whatever its sensors do
         return [Found(rule, message) for rule, message in self._said(faults).values() if message]
 
     def at_block_ends(self) -> Iterator[tuple[Rule, bool, int, str]]:
