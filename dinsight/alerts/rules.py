@@ -167,7 +167,7 @@ def add(session: Session, who: Identity, baseline_id: int, wanted: Mapping[str, 
     session.add(row)
     session.flush()
     session.refresh(row)
-    _audit(session, who, "added", row)
+    _audit(session, who, "alert_rule.added", row)
     return describe(row)
 
 
@@ -197,7 +197,7 @@ def change(
     if any(before[name] != told[name] for name in (*CONDITION, "enabled")):
         why = "The rule was changed." if row.enabled else "The rule was switched off."
         closing.of_rule(session, row.id, why, now=now)
-    _audit(session, who, "changed", row)
+    _audit(session, who, "alert_rule.changed", row)
     return told
 
 
@@ -209,7 +209,7 @@ def remove(session: Session, who: Identity, rule_id: int, *, now: dt.datetime) -
     row = get(session, who, rule_id)
     _revise(session, who, row.baseline_id)
     closing.of_rule(session, row.id, "The rule was deleted.", now=now)
-    _audit(session, who, "deleted", row)
+    _audit(session, who, "alert_rule.deleted", row)
     session.delete(row)
     session.flush()
 
@@ -328,10 +328,10 @@ def _read(session: Session, baseline_id: int) -> tuple[str, tuple[Rule, ...]]:
     return found[0][0], tuple(Rule.of(row) for _, row in found if row is not None)
 
 
-def _audit(session: Session, who: Identity, what: str, row: AlertRule) -> None:
+def _audit(session: Session, who: Identity, action: str, row: AlertRule) -> None:
     audit(
         session,
-        f"alert_rule.{what}",
+        action,
         user_id=who.id,
         subject=str(row.baseline_id),
         rule=row.id,
