@@ -320,7 +320,8 @@
     if (id === view.baseline_id && stream === view.stream) return;
     const next = id === view.baseline_id ? stream : "default";
     const search = dinsight.browser.search({ baseline_id: id, stream: next });
-    window.dash_clientside.set_props("url", { search });
+    // Not by the Location's `search`: it would first put back the address that the page came with.
+    dinsight.shell.visit(dinsight.browser.PATH + search);
   }
 
   /* ---- settings and actions ---- */
