@@ -20,7 +20,7 @@ SignIn = Callable[[Identity], None]
 
 SEEN = """
 const seen = (e) => e.checkVisibility({visibilityProperty: true}) && e.getClientRects().length;
-return [...document.querySelectorAll("button, a, input, select, header, summary")]
+return [...document.querySelectorAll("button, a[href], input, select, header, summary")]
   .filter((e) => seen(e) && !e.closest(".js-plotly-plot")).map((e) => e.outerHTML.slice(0, 80));
 """
 

@@ -9,6 +9,7 @@ import numpy as np
 
 # Jobs run in a thread here: of what they import nothing may be half loaded while a page is drawn.
 import pandas as pd  # noqa: F401
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 
 from dinsight import baselines
@@ -31,7 +32,10 @@ def find(page: Page, css: str, text: str = "") -> Any:
 
     def seen() -> Any:
         found = page.driver.find_elements(By.CSS_SELECTOR, css)
-        return next((each for each in found if each.is_displayed() and text in each.text), None)
+        try:
+            return next((each for each in found if each.is_displayed() and text in each.text), None)
+        except StaleElementReferenceException:  # the page has just made it anew
+            return None
 
     return page.wait(seen, f"{css} with {text!r}")
 
