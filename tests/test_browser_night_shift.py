@@ -110,7 +110,6 @@ def judge_and_learn(page: Page) -> None:
     page.click("alert-new-normal")
     press(page, "#alert-body a", "Review the new normal")
     page.wait_text("versions-queue", "rows proposed as normal")
-    page.click("versions-take-1")
     press(page, "[data-review=make]", "Make version 2")
     page.wait_text("versions-version-2", "Under review", 60)
     page.click("versions-adopt-2-asks")
