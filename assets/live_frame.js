@@ -34,8 +34,10 @@
     if ("xaxis.autorange" in change || "yaxis.autorange" in change) {
       fit(gd);
     } else if (Object.keys(change).some((name) => /^[xy]axis\.range/.test(name))) {
-      view.moved = String(change["xaxis.range"]) !== view.ours;
-      if (view.moved) document.dispatchEvent(new CustomEvent("dinsight:moved"));
+      if (String(change["xaxis.range"]) !== view.ours) {
+        view.moved = true; // until it is fitted again, also while it goes after the newest
+        document.dispatchEvent(new CustomEvent("dinsight:moved"));
+      }
     } else if ("autosize" in change && !view.moved) {
       fit(gd);
     }

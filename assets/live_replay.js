@@ -100,7 +100,7 @@
   }
 
   function follow(status) {
-    if (now.view.playback) return;
+    if (!now.view || now.view.playback) return;
     const before = now.status;
     now.status = status;
     const same = before && before.epoch === status.epoch && before.status === status.status;

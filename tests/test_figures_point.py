@@ -114,6 +114,10 @@ def explanation(**more: Any) -> dict[str, Any]:
         "bands": [band(2, 2, 0.61), band(9, 9, 0.2) | {"z": -3.0}],
         "nearest": {"row": 17, "distance": 0.25, "metadata": {"shift": "day"}},
         "metadata": {"note": "<b>loud</b>"},
+        "baseline_id": 3,
+        "stream": "default",
+        "epoch": 2,
+        "episode": {"first": 41, "last": 57},
     }
     return found | more
 
@@ -122,8 +126,9 @@ def words(components: list[Any]) -> str:
     """All text of some components."""
     if isinstance(components, list):
         return " ".join(words(each) for each in components)
-    children = getattr(components, "children", components)
-    return "" if children is None else children if isinstance(children, str) else words(children)
+    if components is None or isinstance(components, str | int | float):
+        return "" if components is None else str(components)
+    return words(getattr(components, "children", None))
 
 
 def test_the_sentence_comes_first_and_the_facts_follow() -> None:
@@ -143,7 +148,17 @@ def test_bands_neighbour_and_metadata_are_listed() -> None:
 
 
 def test_what_there_is_not_has_no_heading() -> None:
-    assert point.rest(explanation(bands=[], nearest=None, metadata={})) == []
+    told = point.rest(explanation(bands=[], nearest=None, metadata={}))
+    assert [each.className for each in told] == ["point-proposal"]
+
+
+def test_the_rows_of_the_episode_are_offered_as_new_normal() -> None:
+    offered = point.rest(explanation())[-1]
+    said = str(offered)
+    assert "Propose as new normal" in words(offered.children[0])
+    for value in ("data-baseline='3'", "data-stream='default'", "data-epoch='2'"):
+        assert value in said
+    assert "value=41" in said and "value=57" in said
 
 
 def test_much_metadata_is_cut_and_counted() -> None:
