@@ -17,11 +17,13 @@ from api.document import LIMIT, OFFSET, document, query
 from api.fields import Body, Line, Number, whole
 from api.schemas import MOMENT, TEXT, WHOLE, envelope, one_of, record
 from api.security import signed_in
+from dinsight import streams
 from dinsight.alerts import acting, listing, rules, words
 from dinsight.errors import InvalidRequest
 
 blueprint = Blueprint("alerts", __name__, url_prefix="/alerts", description="Alerts")
 ID, RULE_ID = "<int:alert_id>", "<int:rule_id>"
+FIRST_MOMENT = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 MOST_ID = 2**31 - 1
 QUALITY_DAYS = 30
 GONE = record({"id": WHOLE, "message": TEXT})
@@ -99,7 +101,7 @@ def list_alerts() -> Response:
     wish = listing.Wish(
         **{name: _choice(name, among) for name, among in FILTERS.items()},
         baseline_id=_number("baseline_id"),
-        stream=request.args.get("stream") or None,
+        stream=_stream(),
         since=_moment("since"),
         until=_moment("until"),
     )
@@ -274,6 +276,13 @@ def _number(name: str) -> int | None:
     return number or None
 
 
+def _stream() -> str | None:
+    name = request.args.get("stream") or None
+    if name is not None:
+        streams.check_name(name)
+    return name
+
+
 def _choice(name: str, among: tuple[str, ...]) -> str | None:
     value = request.args.get(name) or None
     if value is not None and value not in among:
@@ -289,7 +298,7 @@ def _moment(name: str) -> dt.datetime | None:
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
         moment = None
-    if moment is None or moment.tzinfo is None:
+    if moment is None or moment.tzinfo is None or moment < FIRST_MOMENT:
         raise InvalidRequest(
             f"{name} must be a moment with its zone, such as 2026-11-30T06:00:00Z."
         )

@@ -179,7 +179,8 @@
     const { alerts, epoch } = detail.status;
     if (!alerts) return;
     wanted = `${epoch}/${alerts.revision}`;
-    if (wanted === revision || (known === null && !alerts.revision)) return;
+    // While an answer is owed, `ask` waits for it, but not for one that was lost.
+    if (asked === null && (wanted === revision || (known === null && !alerts.revision))) return;
     ask();
   });
   document.addEventListener("dinsight:trend", ({ detail }) => {

@@ -11,11 +11,18 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import report
+from benchmarks import report, scale_export
+from benchmarks.chromium import browser
+from benchmarks.client import server
 from benchmarks.plant import Plant, plant
 from benchmarks.report import Table
+from benchmarks.rows import csv, form
+from benchmarks.scale_back_test import back_tests
 from benchmarks.scale_machines import machines
+from benchmarks.scale_outbox import outbox
+from benchmarks.scale_playback import scrub_times
 from benchmarks.scale_viewers import viewers
+from benchmarks.speed import machine
 
 HEADING = "How far it carries, measured"
 ABOUT = (
@@ -27,6 +34,7 @@ PLANTS: dict[str, Callable[[], AbstractContextManager[Plant]]] = {
     "one server with its embedded PostgreSQL": plant,
     "two servers on an external PostgreSQL": lambda: plant(2, external=True),
 }
+FEW = 64  # features
 FILES = 20_000  # descriptors: a socket takes one on either side
 
 log = logging.getLogger("bench")
@@ -44,7 +52,27 @@ def of_plants() -> list[Table]:
     return tables
 
 
-TOPICS: dict[str, Callable[[], list[Table]]] = {"plants": of_plants}
+def of_recordings() -> list[Table]:
+    """Playback, back-tests and exports of long recordings, on one server."""
+    with server() as client:
+        number = client.upload(form(csv(machine(800, FEW)), "files"))
+        client.wait_fitted(number)
+        with browser(client.port) as page:
+            log.info("playback")
+            tables = [scrub_times(page, client.another(), number)]
+        log.info("back-tests")
+        tables.append(back_tests(client, number))
+        log.info("exports")
+        wide = client.another().upload(form(csv(machine(800, scale_export.FEATURES)), "files"))
+        client.another().wait_fitted(wide)
+        return [*tables, scale_export.table(scale_export.measure(client.another(), wide))]
+
+
+TOPICS: dict[str, Callable[[], list[Table]]] = {
+    "plants": of_plants,
+    "recordings": of_recordings,
+    "outbox": lambda: [outbox()],
+}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -116,6 +116,18 @@ def propose_alert(
     return _queue(session, alert.baseline_id, left, why)
 
 
+def take_back(session: Session, who: Identity, alert: Alert, *, now: dt.datetime) -> None:
+    """Refuse what waits of an alert whose rows are not the new normal after all."""
+    refused = session.scalars(
+        update(Candidate)
+        .where(Candidate.alert_id == alert.id, Candidate.state == QUEUED)
+        .values(state=REFUSED, decided_by=who.id, decided_at=now)
+        .returning(Candidate)
+    )
+    for each in refused:
+        _note(session, who.id, "candidate.refuse", each)
+
+
 def queue(session: Session, who: Identity, baseline_id: int, state: str = QUEUED) -> list[Json]:
     """The candidates in a state, the oldest first; each with what its rows were judged to be.
 

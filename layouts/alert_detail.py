@@ -37,6 +37,7 @@ HAPPENED = {
     "raised": "Raised",
     "raised_again": "Came again",
     "severity_raised": "Grew more severe",
+    "severity_lowered": "Grew less severe",
     "cleared": "Cleared",
     "closed": "Closed",
     "acknowledged": "Acknowledged",

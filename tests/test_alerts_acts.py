@@ -12,15 +12,23 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select
 
-from dinsight import maps
+from dinsight import candidates, maps, quality
 from dinsight.accounts import Identity
-from dinsight.alerts import acting, events, missing, raising, rules, stale
+from dinsight.alerts import acting, events, listing, missing, raising, rules, stale
 from dinsight.alerts.engine import REJOIN_SECONDS
-from dinsight.errors import CellInvalid, ColumnsMissing, InvalidRequest, WrongEncoding
-from dinsight.models import Notice
+from dinsight.errors import (
+    AlertRuleNotFound,
+    CellInvalid,
+    ColumnsMissing,
+    InvalidRequest,
+    WrongEncoding,
+)
+from dinsight.ingest import Incoming, ingest
+from dinsight.models import Notice, Stream
+from dinsight.notices import channels, notifier
 from dinsight.services import Services
 from tests.alerts_kit import Plant
-from tests.factories import failing, healthy
+from tests.factories import csv, failing, healthy
 from tests.notices_kit import add_channel, notices
 
 REFUSAL = ColumnsMissing("f_3 is missing.")
@@ -225,3 +233,96 @@ def test_a_peak_is_the_same_whether_its_batch_was_counted_or_written(plant: Plan
         for stream in ("whole", "ones")
     )
     assert whole == ones
+
+
+def test_another_severity_reaches_what_is_active_and_is_told_where_it_is_higher(
+    services: Services, plant: Plant
+) -> None:
+    plant.send(failing(8))
+    rule = plant.rules()["level"]
+    add_channel(services, plant.who.id, "https://a.example.com", least_severity="critical")
+    plant.change(rule["id"], severity="low")
+    plant.change(rule["id"], severity="critical")
+    (alert,) = plant.alerts()
+    assert (alert["severity"], alert["condition"]) == ("critical", "active")
+    happened = [event["kind"] for event in plant.alert(alert["id"])["events"]]
+    assert happened == ["raised", "severity_lowered", "severity_raised"]
+    assert [notice.event for notice in notices(services)] == ["severity_raised"]
+    assert plant.told()["told"]["severity"] == "critical"
+
+
+def test_a_verdict_that_is_taken_back_takes_its_rows_back(plant: Plant) -> None:
+    plant.send(failing(8))
+    (alert,) = plant.alerts()
+    for verdict, waits_for in (("new_normal", 1), ("real", 0), ("new_normal", 1), (None, 0)):
+        plant.do(acting.judge, alert["id"], verdict)
+        with plant.services.sessions() as session:
+            assert len(candidates.queue(session, plant.who, plant.baseline_id)) == waits_for
+
+
+def test_another_sensor_that_stands_still_is_named(plant: Plant) -> None:
+    stuck = healthy(3 * quality.ROWS)
+    stuck[: quality.ROWS, 4] = stuck[0, 4]
+    stuck[-quality.ROWS :, 7] = stuck[-1, 7]
+    plant.send(stuck)
+    (alert,) = plant.alerts(alert_type="data_quality")
+    assert (alert["times"], alert["condition"]) == (2, "active")
+    assert "f_7" in alert["message"] and "f_4" not in alert["message"]
+    again = plant.alert(alert["id"])["events"][-1]
+    assert again["kind"] == "raised_again" and "f_7" in again["details"]["message"]
+
+
+def test_changing_a_rule_that_is_deleted_meanwhile_finds_none(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = plant.rules()["level"]
+    revise = rules._revise
+
+    def after_another(session: Any, who: Identity, baseline_id: int) -> None:
+        monkeypatch.setattr(rules, "_revise", revise)
+        plant.do(rules.remove, rule["id"])
+        revise(session, who, baseline_id)
+
+    monkeypatch.setattr(rules, "_revise", after_another)
+    with pytest.raises(AlertRuleNotFound):
+        plant.change(rule["id"], name="Mine")
+
+
+def test_the_marks_of_an_epoch_are_its_newest(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "MOST_MARKS", 2)
+    for _ in range(3):
+        plant.send(failing(8), after=700.0)
+        plant.send(healthy(3))
+    with plant.services.sessions() as session:
+        stream_id = session.scalars(select(Stream.id)).one()
+        marks = listing.of_epoch(session, stream_id, 1, now=plant.now)
+    assert [mark["opened_seq"] for mark in marks] == [16, 27]
+
+
+def test_a_rule_that_was_renamed_is_one_in_the_figures(plant: Plant) -> None:
+    plant.send(failing(8))
+    plant.send(healthy(3), after=700.0)
+    plant.change(plant.rules()["level"]["id"], name="Bearing")
+    plant.send(failing(8), after=700.0)
+    with plant.services.sessions() as session:
+        begin, end = plant.now - dt.timedelta(days=1), plant.now + dt.timedelta(days=1)
+        told = listing.quality(session, plant.who, since=begin, until=end)
+    assert [(rule["rule"], rule["alerts"]) for rule in told["rules"]] == [("Bearing", 2)]
+
+
+def test_a_channel_that_is_switched_off_during_a_batch_hears_nothing_of_it(
+    services: Services, plant: Plant
+) -> None:
+    channel_id = add_channel(services, plant.who.id, "https://a.example.com")
+    with services.sessions.begin() as batch:
+        sent = Incoming(csv(failing(8)), "batch.csv", "default")
+        ingest(batch, plant.who, plant.baseline_id, sent, limits=services.limits, now=plant.now)
+        with services.sessions.begin() as session:
+            channels.change(session, plant.who, channel_id, {"enabled": False})
+    with services.sessions.begin() as session:
+        assert notifier.candidates(session, []) == []
+        notifier.tidy(session, dt.timedelta(days=1))
+    (notice,) = notices(services)
+    assert (notice.delivered_at, notice.error) == (None, channels.OFF)

@@ -307,3 +307,18 @@ def test_the_badge_counts_for_whoever_asks(
         "alerts-present.data", "alerts-present-ask.data", alerts_present_ask__data={}
     )
     assert told.json["response"]["alerts-present"]["data"]["unacknowledged"] == 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "alerts?stream=%00",
+        "alerts?since=0001-01-01T00:00:00Z",
+        "alerts/quality?until=0001-01-01T00:00:00Z",
+        "alerts/quality?since=9999-12-31T23:59:59-14:00",
+    ],
+)
+def test_what_nothing_can_be_is_refused(client: FlaskClient, user: Identity, query: str) -> None:
+    browser = Browser(client)
+    browser.sign_in(user.email)
+    assert browser.client.get(f"/api/v1/{query}").status_code == 400

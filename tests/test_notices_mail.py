@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import email
 import email.policy
 import smtplib
+import socket
 import ssl
+import threading
+import time
 from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from typing import Any
@@ -205,3 +209,42 @@ def test_a_name_with_a_header_in_it_stays_a_name() -> None:
     assert made["Bcc"] is None
     assert made["Subject"] == "[high] Alert: x Bcc: eve@example.com hello (Pump 7)"
     assert smtplib.CRLF not in str(made["Subject"])
+
+
+@contextlib.contextmanager
+def scripted(*answers: bytes, greeting: bytes = b"220 here\r\n", pause: float = 0) -> Iterator[int]:
+    """The port of a mail server that gives these answers, a byte every `pause` seconds."""
+    with socket.create_server((HERE, 0)) as door:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                line, _ = door.accept()
+                with line, line.makefile("rb") as asked:
+                    for answer in (greeting, *answers):
+                        for at in range(0, len(answer), 1 if pause else len(answer)):
+                            line.sendall(answer[at : at + 1] if pause else answer)
+                            time.sleep(pause)
+                        while (said := asked.readline()) and answer.startswith(b"354"):
+                            if said == b".\r\n":
+                                break
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield int(door.getsockname()[1])
+    thread.join(5)
+
+
+@pytest.mark.parametrize("goodbye", [b"221 bye\r\n", b"421 too busy\r\n", b"250 ok\r\n", b""])
+def test_what_the_server_took_is_sent_however_it_says_goodbye(goodbye: bytes) -> None:
+    ok = b"250 ok\r\n"
+    with scripted(ok, ok, ok, b"354 go on\r\n", ok, goodbye or b"\r\n") as port:
+        send(dataclasses.replace(PLAIN, port=port))
+
+
+def test_a_greeting_that_drips_takes_no_longer_than_an_attempt() -> None:
+    began = time.monotonic()
+    with scripted(greeting=b"220 " + b"x" * 200 + b"\r\n", pause=0.1) as port:
+        server = dataclasses.replace(PLAIN, port=port)
+        with Attempt(1) as attempt, pytest.raises(Undelivered, match="no answer within 1 s"):
+            mail.send(server, mail.write(server, "ada@example.com", PAYLOAD, NOW), attempt)
+        assert time.monotonic() - began < 4

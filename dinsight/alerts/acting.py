@@ -82,14 +82,16 @@ def judge(
     """Keep what it turned out to be: `real`, `false_alarm` or `new_normal`; null takes it back.
 
     Rows that are the new normal are proposed for the baseline's next version
-    (`dinsight.candidates`). Raises AlertNotFound, InvalidRequest, and QueueFull for more rows than
-    may wait.
+    (`dinsight.candidates`), and are so no longer when they turn out to be something else. Raises
+    AlertNotFound, InvalidRequest, and QueueFull for more rows than may wait.
     """
     if verdict is not None and verdict not in VERDICTS:
         raise InvalidRequest(f"verdict must be one of {', '.join(VERDICTS)}, or null.")
     note = check_note(message)
     stream, alert = _hold(session, who, alert_id)
     if verdict != alert.verdict or note:
+        if alert.verdict == NEW_NORMAL and verdict != NEW_NORMAL:
+            candidates.take_back(session, who, alert, now=now)
         alert.verdict = verdict
         alert.verdict_at, alert.verdict_by = (now, who.id) if verdict else (None, None)
         told = {"verdict": verdict} | ({"note": note} if note else {})

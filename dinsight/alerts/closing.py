@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from dinsight import news
 from dinsight.alerts import events
 from dinsight.alerts.events import RULES, TOLD
+from dinsight.alerts.words import SEVERITIES
 from dinsight.models import Alert, AlertRule, Stream
 
 
@@ -44,6 +45,27 @@ def of_rule(session: Session, rule_id: int, why: str, *, now: dt.datetime) -> No
     All of the baseline's streams are held, so that no batch that is under way raises another one
     by the rule as it was.
     """
+    streams = _hold_streams(session, rule_id)
+    active = select(Alert).where(Alert.rule_id == rule_id, Alert.cleared_at.is_(None))
+    for alert in session.scalars(active.order_by(Alert.id)).all():
+        _close(session, streams[alert.stream_id], alert, why, now)
+
+
+def grade(session: Session, rule_id: int, severity: str, *, now: dt.datetime) -> None:
+    """Give the active alerts of a rule its new severity; told of where it is a higher one."""
+    streams = _hold_streams(session, rule_id)
+    active = select(Alert).where(Alert.rule_id == rule_id, Alert.cleared_at.is_(None))
+    for alert in session.scalars(active.order_by(Alert.id)).all():
+        before, alert.severity = alert.severity, severity
+        rank = SEVERITIES.index
+        kind = "severity_raised" if rank(severity) > rank(before) else "severity_lowered"
+        events.record(session, alert, kind, at=now, details={"severity": severity})
+        stream = streams[alert.stream_id]
+        stream.alert_state = {**stream.alert_state, TOLD: events.count(session, stream.id)}
+        news.changed(session, stream.id)
+
+
+def _hold_streams(session: Session, rule_id: int) -> dict[int, Stream]:
     mine = (
         select(Stream)
         .join(AlertRule, AlertRule.baseline_id == Stream.baseline_id)
@@ -52,10 +74,7 @@ def of_rule(session: Session, rule_id: int, why: str, *, now: dt.datetime) -> No
         .with_for_update(of=Stream)
         .execution_options(populate_existing=True)
     )
-    streams = {stream.id: stream for stream in session.scalars(mine)}
-    active = select(Alert).where(Alert.rule_id == rule_id, Alert.cleared_at.is_(None))
-    for alert in session.scalars(active.order_by(Alert.id)).all():
-        _close(session, streams[alert.stream_id], alert, why, now)
+    return {stream.id: stream for stream in session.scalars(mine)}
 
 
 def _close(session: Session, stream: Stream, alert: Alert, why: str, now: dt.datetime) -> None:

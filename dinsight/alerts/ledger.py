@@ -97,14 +97,18 @@ class Ledger:
         self._note(alert, RAISED, seq, score=alert.score)
         self.remember(rule, self.state(rule), alert=alert.id, peak=alert.peak, peak_seq=seq)
 
-    def renew(self, rule: Rule, seq: int, score: float | None = None) -> bool:
-        """Raise the rule's latest alert once more; False where there is none to raise."""
+    def renew(self, rule: Rule, seq: int, score: float | None = None, message: str = "") -> bool:
+        """Raise the rule's latest alert once more, for what `message` says by now, if it is given.
+
+        False where there is none to raise.
+        """
         alert = self._latest(rule)
         if alert is None:
             return False
         alert.cleared_at = alert.cleared_seq = None
         alert.times += 1
-        self._note(alert, AGAIN, seq, score=score)
+        alert.message = message or alert.message
+        self._note(alert, AGAIN, seq, score=score, message=message or None)
         self.remember(rule, self.state(rule), peak=alert.peak, peak_seq=alert.peak_seq)
         return True
 
@@ -129,7 +133,7 @@ class Ledger:
         if on:
             again = state.ended is not None and moment - state.ended <= REJOIN_SECONDS
             self.remember(rule, State(active=True, ended=state.ended))
-            if not (again and self.renew(rule, seq)):
+            if not (again and self.renew(rule, seq, message=message)):
                 self.open(rule, seq, message)
         elif state.active:
             self.remember(rule, State(ended=moment))

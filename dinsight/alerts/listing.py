@@ -23,7 +23,7 @@ from dinsight.alerts.words import (
     status,
 )
 from dinsight.errors import AlertNotFound
-from dinsight.models import Alert, AlertEvent, Baseline, Json, Stream, User
+from dinsight.models import Alert, AlertEvent, AlertRule, Baseline, Json, Stream, User
 
 MOST_MARKS = 1_000  # alerts of one epoch
 
@@ -138,14 +138,14 @@ def get(session: Session, who: Identity, alert_id: int, *, now: dt.datetime) -> 
 
 
 def of_epoch(session: Session, stream_id: int, epoch: int, *, now: dt.datetime) -> list[Json]:
-    """The alerts of one epoch of a stream that was found for whoever asks, the oldest first."""
+    """The newest alerts of one epoch of a stream that was found for whoever asks, oldest first."""
     rows = session.execute(
         _told()
         .where(Alert.stream_id == stream_id, Alert.epoch == epoch)
-        .order_by(Alert.opened_seq, Alert.id)
+        .order_by(Alert.opened_seq.desc(), Alert.id.desc())
         .limit(MOST_MARKS)
-    )
-    return [describe(row, now) for row in rows]
+    ).all()
+    return [describe(row, now) for row in reversed(rows)]
 
 
 def present(session: Session, who: Identity) -> Json:
@@ -176,7 +176,7 @@ def quality(
     wanted = [baselines.visible(who), Alert.opened_at >= since, Alert.opened_at < until]
     if baseline_id is not None:
         wanted.append(Alert.baseline_id == baseline_id)
-    name = Alert.rule["name"].astext
+    name = func.coalesce(AlertRule.name, Alert.rule["name"].astext)  # as it is called by now
     day = func.date_trunc("day", Alert.opened_at, "UTC")
     by_rule = session.execute(
         select(
@@ -185,7 +185,9 @@ def quality(
             *(func.count().filter(Alert.verdict == each) for each in VERDICTS),
             func.count().filter(_UNSEEN),
         )
+        .select_from(Alert)
         .join(Baseline)
+        .outerjoin(AlertRule, AlertRule.id == Alert.rule_id)
         .where(*wanted)
         .group_by(Alert.baseline_id, Baseline.name, Alert.rule_id, name)
         .order_by(func.count().desc(), Alert.baseline_id, name)

@@ -181,12 +181,10 @@ def change(
 ) -> Json:
     """Change what is given; its kind stays.
 
-    A rule with another condition begins anew: what it had raised is closed. Raises
-    AlertRuleNotFound and InvalidRequest.
+    A rule with another condition begins anew: what it had raised is closed. With another severity
+    only, what is active has it too. Raises AlertRuleNotFound and InvalidRequest.
     """
-    row = get(session, who, rule_id)
-    _revise(session, who, row.baseline_id)
-    session.refresh(row)
+    row = _held(session, who, rule_id)
     before = describe(row)
     after = check({**before, **{k: v for k, v in wanted.items() if k != "kind"}})
     for name, value in after.items():
@@ -197,6 +195,8 @@ def change(
     if any(before[name] != told[name] for name in (*CONDITION, "enabled")):
         why = "The rule was changed." if row.enabled else "The rule was switched off."
         closing.of_rule(session, row.id, why, now=now)
+    elif before["severity"] != told["severity"]:
+        closing.grade(session, row.id, row.severity, now=now)
     _audit(session, who, "alert_rule.changed", row)
     return told
 
@@ -206,8 +206,7 @@ def remove(session: Session, who: Identity, rule_id: int, *, now: dt.datetime) -
 
     Raises AlertRuleNotFound.
     """
-    row = get(session, who, rule_id)
-    _revise(session, who, row.baseline_id)
+    row = _held(session, who, rule_id)
     closing.of_rule(session, row.id, "The rule was deleted.", now=now)
     _audit(session, who, "alert_rule.deleted", row)
     session.delete(row)
@@ -301,6 +300,15 @@ def _number(name: str, value: Any, default: Any) -> Any:
         number = "a whole number" if kind is int else "a number"
         raise InvalidRequest(f"{name} must be {number} from {low:,} to {high:,}.")
     return kind(value)
+
+
+def _held(session: Session, who: Identity, rule_id: int) -> AlertRule:
+    """The rule, its baseline held. Raises AlertRuleNotFound, also if it was deleted meanwhile."""
+    _revise(session, who, get(session, who, rule_id).baseline_id)
+    row = session.get(AlertRule, rule_id, populate_existing=True)
+    if row is None:
+        raise AlertRuleNotFound()
+    return row
 
 
 def _revise(session: Session, who: Identity, baseline_id: int) -> None:

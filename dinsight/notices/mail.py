@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.policy
 import smtplib
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -77,10 +79,15 @@ def send(server: Server, message: EmailMessage, attempt: Attempt) -> None:
     put right by an administrator, and the alarm must not be lost over it.
     """
     try:
-        with _connect(server, attempt) as session:
+        session = _connect(server, attempt)
+        try:
             if server.user:
                 session.login(server.user, server.password)
             session.send_message(message)
+            with contextlib.suppress(OSError, smtplib.SMTPException):
+                session.quit()  # however it is answered: the message was taken
+        finally:
+            session.close()
     except smtplib.SMTPRecipientsRefused as error:
         code, words = next(iter(error.recipients.values()))
         raise Undelivered(
@@ -96,17 +103,27 @@ def send(server: Server, message: EmailMessage, attempt: Attempt) -> None:
         raise Undelivered(f"The mail server cannot be used: {reason}.") from error
 
 
+class _Session(smtplib.SMTP):
+    """A session that is cut when the time is up, from its first byte on: also within a greeting."""
+
+    def __init__(self, server: Server, attempt: Attempt, context: ssl.SSLContext) -> None:
+        self._attempt, self._tls = attempt, context if server.tls == "tls" else None
+        super().__init__(server.host, server.port, timeout=attempt.left())
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        line = socket.create_connection((host, port), timeout)
+        try:
+            self._attempt.hold(line)
+            return self._tls.wrap_socket(line, server_hostname=host) if self._tls else line
+        except BaseException:
+            line.close()
+            raise
+
+
 def _connect(server: Server, attempt: Attempt) -> smtplib.SMTP:
     context = ssl.create_default_context()
-    limit = attempt.left()
-    session: smtplib.SMTP
-    if server.tls == "tls":
-        session = smtplib.SMTP_SSL(server.host, server.port, timeout=limit, context=context)
-    else:
-        session = smtplib.SMTP(server.host, server.port, timeout=limit)
+    session = _Session(server, attempt, context)
     try:
-        assert session.sock is not None  # noqa: S101 - it is connected
-        attempt.hold(session.sock)
         if server.tls == "starttls":
             session.starttls(context=context)
     except BaseException:

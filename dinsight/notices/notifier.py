@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, true, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -32,6 +32,7 @@ from dinsight.models import Channel, Json, Notice, User
 from dinsight.notices import mail, outbox, webhook
 from dinsight.notices.addresses import Networks, parse_networks
 from dinsight.notices.attempt import Attempt, Undelivered
+from dinsight.notices.channels import OFF
 from dinsight.notices.mail import Server
 from dinsight.notices.outbox import PENDING, TEST
 from dinsight.settings import Settings
@@ -279,6 +280,7 @@ def candidates(session: Session, busy: Sequence[int]) -> list[Candidate]:
         .join(Channel, Channel.id == Notice.channel_id)
         .join(User, User.id == Channel.user_id)
         .where(PENDING, Notice.due_at <= func.now(), free, User.disabled_at.is_(None))
+        .where(Channel.enabled | (Notice.event == TEST))
         .where(Notice.channel_id.not_in(busy))
         .order_by(Notice.channel_id, Notice.due_at, Notice.created_at)
         .subquery()
@@ -351,7 +353,10 @@ def fail(session: Session, due: Due, trouble: Undelivered) -> None:
 
 
 def tidy(session: Session, kept: dt.timedelta) -> None:
-    """Remove what is long settled, and give up what waits for accounts that are disabled."""
+    """Remove what is long settled; give up what waits for disabled accounts and channels.
+
+    A channel gives up what waits when it is switched off, but not what was being written then.
+    """
     settled = func.coalesce(Notice.delivered_at, Notice.failed_at)
     session.execute(delete(Notice).where(settled < func.now() - kept))
     gone = (
@@ -359,9 +364,11 @@ def tidy(session: Session, kept: dt.timedelta) -> None:
         .join(User, User.id == Channel.user_id)
         .where(User.disabled_at.is_not(None))
     )
-    session.execute(
-        update(Notice)
-        .where(PENDING, Notice.channel_id.in_(gone))
-        .values(failed_at=func.now(), error=LEFT, **RELEASED),
-        execution_options={"synchronize_session": False},
-    )
+    off = select(Channel.id).where(~Channel.enabled)
+    for channels, wanted, why in ((gone, true(), LEFT), (off, Notice.event != TEST, OFF)):
+        session.execute(
+            update(Notice)
+            .where(PENDING, Notice.channel_id.in_(channels), wanted)
+            .values(failed_at=func.now(), error=why, **RELEASED),
+            execution_options={"synchronize_session": False},
+        )
