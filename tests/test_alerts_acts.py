@@ -326,3 +326,13 @@ def test_a_channel_that_is_switched_off_during_a_batch_hears_nothing_of_it(
         notifier.tidy(session, dt.timedelta(days=1))
     (notice,) = notices(services)
     assert (notice.delivered_at, notice.error) == (None, channels.OFF)
+
+
+def test_an_active_alert_that_its_stream_has_forgotten_goes_on(plant: Plant) -> None:
+    plant.send(failing(8))
+    with plant.services.sessions.begin() as session:
+        session.scalars(select(Stream)).one().alert_state = {}
+    plant.send(failing(8))
+    plant.send(healthy(3))
+    (alert,) = plant.alerts()
+    assert (alert["times"], alert["opened_seq"], alert["cleared_seq"]) == (1, 5, 17)

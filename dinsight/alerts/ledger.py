@@ -73,7 +73,15 @@ class Ledger:
             self._entries.pop(key, None)
 
     def open(self, rule: Rule, seq: int, message: str, **more: Any) -> None:
-        """Raise a new alert; `more` are its score and drivers, where it has them."""
+        """Raise a new alert; `more` are its score and drivers, where it has them.
+
+        One of the rule that is still active, which `alert_state` has lost, goes on instead.
+        """
+        last = self._last(rule)
+        if last is not None and last.cleared_at is None:
+            peak = {"peak": last.peak, "peak_seq": last.peak_seq}
+            self.remember(rule, self.state(rule), alert=last.id, **peak)
+            return
         alert = Alert(
             baseline_id=self._baseline_id,
             stream_id=self._stream_id,
@@ -91,7 +99,8 @@ class Ledger:
             peak_seq=seq if "score" in more else None,
             **more,
         )
-        alert.shelved_until, alert.shelved_by = self._shelved(rule)
+        if last is not None and last.shelved_until and last.shelved_until > self._now:
+            alert.shelved_until, alert.shelved_by = last.shelved_until, last.shelved_by
         self._session.add(alert)
         self._session.flush()
         self._note(alert, RAISED, seq, score=alert.score)
@@ -175,17 +184,11 @@ class Ledger:
         number = self.entry(rule).get("alert")
         return self._session.get(Alert, number) if number is not None else None
 
-    def _shelved(self, rule: Rule) -> tuple[dt.datetime | None, int | None]:
-        """Until when, and by whom, this rule is shelved on this stream: as its last alert is."""
-        found = self._session.execute(
-            select(Alert.shelved_until, Alert.shelved_by)
-            .where(Alert.stream_id == self._stream_id, Alert.rule_id == rule.id)
-            .order_by(Alert.id.desc())
-            .limit(1)
-        ).one_or_none()
-        if found is None or found.shelved_until is None or found.shelved_until <= self._now:
-            return None, None
-        return found.shelved_until, found.shelved_by
+    def _last(self, rule: Rule) -> Alert | None:
+        """The rule's last alert on this stream, which also says whether it is shelved there."""
+        mine = select(Alert).where(Alert.stream_id == self._stream_id, Alert.rule_id == rule.id)
+        found: Alert | None = self._session.scalar(mine.order_by(Alert.id.desc()).limit(1))
+        return found
 
     def _note(self, alert: Alert, kind: str, seq: int, **details: Any) -> None:
         told = {name: value for name, value in details.items() if value is not None}
