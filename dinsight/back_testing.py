@@ -46,6 +46,7 @@ KIND = "back_test"
 MOST_WAITING = 5  # of a user
 KEPT = 50  # of a baseline: the newest
 PIECE = packed_rows.PIECE  # points read at a time
+RULE, SENSITIVITY = "This rule", "At this sensitivity the rule"  # what would have alarmed
 WAITING, PROCESSING, COMPLETED, FAILED = "waiting", "processing", "completed", "failed"
 
 log = logging.getLogger(__name__)
@@ -186,7 +187,8 @@ def perform(sessions: Sessions, job_id: int, lease: str) -> None:
         with sessions.begin() as session:
             fitting.hold(session, job_id, lease)
             live = _live(session, case)
-            told = {**result, "live": live, "sentence": back_trial.sentence(result)}
+            said = back_trial.sentence(result, RULE if case.factor is None else SENSITIVITY)
+            told = {**result, "live": live, "sentence": said}
             _tell(session, row.id, status=COMPLETED, progress=100, result=told)
             session.execute(delete(Job).where(Job.id == job_id))
     except fitting.LeaseLost:
