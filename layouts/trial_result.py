@@ -11,7 +11,7 @@ from dash import html
 
 from dinsight.alerts.words import link
 from dinsight.back_trial import duration
-from layouts.alert_words import local, severity
+from layouts.alert_words import local, severity, times_words
 from layouts.components import cell, table
 from layouts.sparkline import HEIGHT, LIMIT, height
 
@@ -130,7 +130,7 @@ def _mark(trial: Json, numbered: tuple[int, Json], scale: Scale) -> html.Span:
     if alert["cleared_seq"] is not None:
         right = scale.place(alert["cleared_seq"], _seconds(alert["cleared_at"]))
     return html.Span(
-        className=f"trial-mark severity-{trial['rule']['severity']}",
+        className=f"trial-mark trial-mark-{trial['rule']['severity']}",
         title=f"Alert {number + 1}: {lasted(alert, found)}",
         style={"left": f"{left}%", "width": f"{max(0.0, right - left):.2f}%"},
         **{"data-trial-mark": str(number)},
@@ -174,7 +174,7 @@ def lasted(alert: Json, found: Json) -> str:
 def _row(trial: Json, numbered: tuple[int, Json]) -> html.Tr:
     number, alert = numbered
     moment = link(trial["baseline_id"], trial["stream"], trial["epoch"], alert["opened_seq"])
-    times = f", {alert['times']:,} times" if alert["times"] > 1 else ""
+    times = f", {times_words(alert['times'])}" if alert["times"] > 1 else ""
     see = html.A(
         ["See it", html.Span(f": alert {number + 1}, opens in a new tab", className="sr-only")],
         href=moment,

@@ -123,7 +123,7 @@ def runs(known: Sequence[Json], looked_at: tuple[str, int] | None) -> tuple[list
     >>> known = [of | {"epoch": 2, "points": 3}, of | {"epoch": 1, "points": 9}]
     >>> options, chosen = runs(known, None)
     >>> options[1]["label"], chosen
-    ('night, run 1, 2026-05-01 12:00 to 12:00 UTC, 9 points', '1:night')
+    ('night, run 1: 9 points, 2026-05-01 12:00 to 12:00 UTC', '1:night')
     >>> runs(known, ("night", 2))[1]
     '2:night'
     """
@@ -155,15 +155,13 @@ def _run_words(run: Json) -> str:
     until = f"{ended:%H:%M}" if began.date() == ended.date() else f"{ended:%Y-%m-%d %H:%M}"
     present = " (present)" if run["current"] else ""
     many = f"{run['points']:,} point{'s' * (run['points'] != 1)}"
-    return (
-        f"{run['stream']}, run {run['epoch']:,}{present}, {began:%Y-%m-%d %H:%M} to {until} UTC, "
-        f"{many}"
-    )
+    when = f"{began:%Y-%m-%d %H:%M} to {until} UTC"
+    return f"{run['stream']}, run {run['epoch']:,}{present}: {many}, {when}"
 
 
 def about(what: str, words: str) -> html.P:
     """What is tried, in words."""
-    lead = "Alarms judged anew, as if it had been set so. " if what == SENSITIVITY else ""
+    lead = "Judged anew, as if it had been set so then. " if what == SENSITIVITY else ""
     return html.P(f"{lead}{words}", className="rules-sentence")
 
 
