@@ -171,7 +171,7 @@
     save();
   });
 
-  dinsight.rules = { baseline: () => asked, editing: () => editing };
+  dinsight.rules = { baseline: () => asked, editing: () => editing, save };
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.alert_rules = { told, done, shape };
 })();

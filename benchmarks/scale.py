@@ -11,13 +11,12 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import report, scale_export
+from benchmarks import report, scale_back_test, scale_export
 from benchmarks.chromium import browser
 from benchmarks.client import server
 from benchmarks.plant import Plant, plant
 from benchmarks.report import Table
 from benchmarks.rows import csv, form
-from benchmarks.scale_back_test import back_tests
 from benchmarks.scale_machines import machines
 from benchmarks.scale_outbox import outbox
 from benchmarks.scale_playback import scrub_times
@@ -53,15 +52,13 @@ def of_plants() -> list[Table]:
 
 
 def of_recordings() -> list[Table]:
-    """Playback, back-tests and exports of long recordings, on one server."""
+    """Playback and exports of long recordings, on one server."""
     with server() as client:
         number = client.upload(form(csv(machine(800, FEW)), "files"))
         client.wait_fitted(number)
         with browser(client.port) as page:
             log.info("playback")
             tables = [scrub_times(page, client.another(), number)]
-        log.info("back-tests")
-        tables.append(back_tests(client, number))
         log.info("exports")
         wide = client.another().upload(form(csv(machine(800, scale_export.FEATURES)), "files"))
         client.another().wait_fitted(wide)
@@ -71,6 +68,7 @@ def of_recordings() -> list[Table]:
 TOPICS: dict[str, Callable[[], list[Table]]] = {
     "plants": of_plants,
     "recordings": of_recordings,
+    "back-tests": lambda: [scale_back_test.measure()],
     "outbox": lambda: [outbox()],
 }
 

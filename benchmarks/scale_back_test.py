@@ -1,54 +1,151 @@
-"""A rule tried on a long recording: seconds from asking to the answer, beside nothing else."""
+"""Trying a rule on many stored points: how long it takes, and how much memory.
+
+`python -m benchmarks.scale_back_test` prints the table alone.
+"""
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
+import io
+import logging
+import os
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.client import Client
-from benchmarks.report import Table
+from sqlalchemy import select, text, update
 
-POINTS = 1_000_000
-RULE = {"name": "Climbs", "kind": "score", "score": 0.8, "needed": 3, "window": 5}
-SENSITIVITY = 1.5
-PAUSE, PATIENCE = 0.1, 300  # seconds
+from benchmarks import report
+from benchmarks.client import WHO
+from benchmarks.door import RECORD
+from benchmarks.report import Table, met
+from benchmarks.rows import csv
+from benchmarks.speed import machine
+from dinsight import accounts, back_testing, baselines, database, work
+from dinsight.accounts import Identity
+from dinsight.back_testing import Wish
+from dinsight.database import Sessions
+from dinsight.models import Epoch, FittedMap, Job, Stream
+from dinsight.services import limits
+from dinsight.settings import Settings
 
+HEADING = "Rules tried on history, measured"
+ABOUT = (
+    "What the job process does, in this process: seconds on the clock and of its processor, and "
+    "the memory that it held at most above what it held before. A recording of a point a second."
+)
+POINTS = (250_000, 1_000_000)
+GOAL_SECONDS = 3.0
+LEASE = "measured"
+LIMITS = limits(Settings.from_env({}))
+SCORE = {"kind": "score", "score": 1.1, "needed": 3, "window": 5}
+LEVEL = {"kind": "level", "level": "alarm"}
+TRIALS: dict[str, dict[str, Any]] = {
+    "score": {"rule": SCORE},
+    "level, another sensitivity": {"rule": LEVEL, "factor": 4.0},
+}
 
-def back_tests(client: Client, number: int, points: int = POINTS) -> Table:
-    """Try a rule on a recording of so many points, which is made first."""
-    client.another().json("POST", f"/api/bench/record/{number}/tried/{points}")
-    lines = [
-        _tried(client.another(), number, points, "a score rule", None),
-        _tried(
-            client.another(), number, points, "a score rule, the levels judged anew", SENSITIVITY
-        ),
-    ]
-    note = (
-        "From asking for it to its answer, by a job of the server; the recording has a point a "
-        "second. What limits it is reading the points and one pass over them, on one core."
-    )
-    return Table("Back-tests", note, ("tried", "points", "s", "points a second", "alerts"), lines)
-
-
-def _tried(
-    client: Client, number: int, points: int, what: str, factor: float | None
-) -> tuple[str, ...]:
-    began = time.perf_counter()
-    wish = {"stream": "tried", "epoch": 1, "rule": RULE, "sensitivity_factor": factor}
-    asked = client.json("POST", f"/api/v1/streaming/{number}/back-tests", wish)
-    found = _ended(client, int(asked["id"]))
-    seconds = time.perf_counter() - began
-    alerts = len(found["result"]["alerts"])
-    return what, f"{points:,}", f"{seconds:.1f}", f"{points / seconds:,.0f}", f"{alerts:,}"
+log = logging.getLogger("bench")
 
 
-def _ended(client: Client, trial: int) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        found = client.json("GET", f"/api/v1/back-tests/{trial}")
-        if found["status"] == "completed":
-            return found
-        if found["status"] == "failed":
-            raise RuntimeError(found["error_message"])
-        time.sleep(PAUSE)
-    raise RuntimeError(f"trial {trial} has not ended")
+@dataclass(frozen=True)
+class Place:
+    """A database with a fitted baseline: its sessions, who owns it, its number."""
+
+    sessions: Sessions
+    who: Identity
+    number: int
+
+
+@contextmanager
+def place(features: int = 64) -> Iterator[Place]:
+    """A fresh one; gone at the end."""
+    with TemporaryDirectory(prefix="dinsight-bench-") as folder:
+        settings = dataclasses.replace(Settings.from_env({}), home=Path(folder))
+        opened = database.connect(settings)
+        try:
+            with opened.sessions.begin() as session:
+                row = accounts.register(session, **WHO)
+                who = Identity(row.id, row.email, row.full_name, row.role)
+                file = baselines.File("machine.csv", io.BytesIO(csv(machine(800, features))))
+                number = baselines.create(session, who, [file], limits=LIMITS).id
+            _perform(opened.sessions)
+            yield Place(opened.sessions, who, number)
+        finally:
+            opened.close()
+
+
+def _perform(sessions: Sessions) -> None:
+    with sessions.begin() as session:
+        session.execute(update(Job).values(lease=LEASE))
+        job_id = session.scalars(select(Job.id)).one()
+    work.perform(sessions, job_id, LEASE, LIMITS)
+
+
+def record(of: Place, name: str, points: int) -> None:
+    """A stream of so many points."""
+    log.info("a stream of %s points", f"{points:,}")
+    with of.sessions.begin() as session:
+        map_id = session.scalars(select(FittedMap.id)).one()
+        stream = Stream(baseline_id=of.number, name=name, map_id=map_id, next_seq=points + 1)
+        session.add(stream)
+        session.flush()
+        session.add(Epoch(stream_id=stream.id, epoch=1, map_id=map_id, limits=[[1, 1.0]]))
+        session.execute(text(RECORD), {"stream": stream.id, "points": points})
+
+
+def measure(points: Sequence[int] = POINTS) -> Table:
+    """Every trial on recordings of so many points."""
+    lines = []
+    with place() as of:
+        for many in points:
+            record(of, f"of {many}", many)
+            lines += [_line(of, many, name) for name in TRIALS]
+    columns = ("rule", "points", "s", f"at most {GOAL_SECONDS:.0f}", "processor s", "memory, MB")
+    return Table("Rules tried on history", ABOUT, (*columns, "alerts"), lines)
+
+
+def _line(of: Place, points: int, name: str) -> tuple[str, ...]:
+    with of.sessions.begin() as session:
+        wish = Wish(stream=f"of {points}", **TRIALS[name])
+        asked = back_testing.ask(session, of.who, of.number, wish)
+    _peak()
+    before, began, busy = _peak(), time.perf_counter(), time.process_time()
+    _perform(of.sessions)
+    seconds, processor = time.perf_counter() - began, time.process_time() - busy
+    memory = (_peak() - before) / 1e6
+    with of.sessions() as session:
+        done = back_testing.get(session, of.who, asked["id"])
+    log.info("%s: %.1f s, %s", name, seconds, done["status"])
+    told = (f"{seconds:.1f}", met(seconds <= GOAL_SECONDS), f"{processor:.1f}", f"{memory:.0f}")
+    return (name, f"{points:,}", *told, f"{done['result']['alerts']:,}")
+
+
+def _peak() -> int:
+    """The most bytes that this process held since it was last asked; begins anew."""
+    status = Path("/proc/self/status").read_text()
+    found = next(line.split()[1] for line in status.split("\n") if line.startswith("VmHWM"))
+    Path("/proc/self/clear_refs").write_text("5")
+    return 1024 * int(found)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="benchmarks.scale_back_test", description=__doc__)
+    parser.add_argument("--points", type=int, action="append")
+    options = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
+    busy = os.getloadavg()[0]
+    table = measure(options.points or POINTS)
+    report.show(HEADING, report.opening(datetime.now(UTC), busy, [ABOUT]), [table])
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

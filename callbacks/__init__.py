@@ -25,13 +25,14 @@ from callbacks import (
     signin,
     streaming,
     trend,
+    trials,
     versions,
     viewing,
 )
 from dinsight.services import Services
 
 PAGES = (signin, shell, account, channels, admin, machines, streaming)
-OF_ALERTS = (deeds, alerts, alert_rules, live_alerts)
+OF_ALERTS = (deeds, alerts, alert_rules, live_alerts, trials)
 # The parts of the streaming page, and what is opened from it.
 ON_STREAMING = (live, trend, point, detection, viewing, displays, compare, export, report)
 

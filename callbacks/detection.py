@@ -6,6 +6,7 @@ changes, which is how a change made elsewhere reaches it; what draws is `assets/
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from dash import ClientsideFunction, Dash, Input, Output, State, ctx
@@ -17,10 +18,12 @@ from dinsight import areas, audit_log, feed, packing, sensitivity, streams, tall
 from dinsight.accounts import Identity
 from dinsight.errors import BaselineNotFound, DinsightError, InvalidRequest
 from dinsight.feed import Cursor
+from dinsight.maps import Map
+from dinsight.models import Json
 from dinsight.services import Services
 from dinsight.status import judged
 from layouts import detection as layout
-from layouts.detection import CALIBRATED, NUMBERS, Ids
+from layouts.detection import CALIBRATED, NUMBERS, PRESENT, Ids
 from layouts.streaming import Ids as LiveIds
 
 
@@ -151,8 +154,8 @@ def sensed(services: Services, who: Identity, ask: Ask, chosen: Any) -> list[Any
     try:
         if chosen is not None:
             with services.sessions.begin() as session:
-                wanted = _wanted(chosen)
-                streams.configure(session, who, ask.baseline_id, ask.stream, wanted)
+                wish = wanted(chosen)
+                streams.configure(session, who, ask.baseline_id, ask.stream, wish)
     except BaselineNotFound as error:
         _deny(services, who, f"sensitivity {ask.baseline_id}", ask.baseline_id)
         return [[], None, True, error.message]
@@ -160,18 +163,41 @@ def sensed(services: Services, who: Identity, ask: Ask, chosen: Any) -> list[Any
         sentence = error.message
     try:
         with services.sessions() as session:
-            row = streams.find(session, who, ask.baseline_id, ask.stream)
-            fitted = feed.stream_map(session, row)
-            now = judged(session, row.map_id, row.settings, row.arrivals)
-            rows_per_second = sensitivity.rate_or_usual(row.arrivals, row.settings)
-            reach = sensitivity.reach(fitted, rows_per_second)
+            stands = Stands.of(session, who, ask.baseline_id, ask.stream)
     except DinsightError:
         return [[], None, True, ""]  # the poll says why
-    options, value = layout.choices(reach, now)
-    return [options, value, False, sentence or layout.cost_text(reach, now)]
+    options, value = layout.choices(stands.reach, stands.now)
+    return [options, value, False, sentence or layout.cost_text(stands.reach, stands.now)]
 
 
-def _wanted(chosen: Any) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Stands:
+    """How the sensitivity of a stream stands, and what its map can promise at its rate."""
+
+    map: Map
+    rows_per_second: float
+    reach: tuple[float, float]
+    now: Json
+
+    @classmethod
+    def of(cls, session: Session, who: Identity, baseline_id: int, name: str) -> Stands:
+        """Raises BaselineNotFound, StreamNotFound, or what its map cannot be read for."""
+        row = streams.find(session, who, baseline_id, name)
+        fitted = feed.stream_map(session, row)
+        now = judged(session, row.map_id, row.settings, row.arrivals)
+        rate = sensitivity.rate_or_usual(row.arrivals, row.settings)
+        return cls(fitted, rate, sensitivity.reach(fitted, rate), now)
+
+    def factor(self, chosen: Any) -> float:
+        """The factor of a choice of the select. Raises InvalidRequest."""
+        if chosen == PRESENT:
+            return float(self.now["sensitivity_factor"])
+        change = sensitivity.change(wanted(chosen), self.map, self.rows_per_second)
+        return float(change["sensitivity_factor"])
+
+
+def wanted(chosen: Any) -> dict[str, Any]:
+    """The wish that a choice of the select is. Raises InvalidRequest."""
     if chosen == CALIBRATED:
         return {"sensitivity_factor": sensitivity.DEFAULT}
     try:

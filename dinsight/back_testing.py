@@ -7,15 +7,23 @@ map of that epoch; without one they are those that were judged then.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from dinsight import areas, back_trial, baselines, fitting, playback, sensitivity, shapes
+from dinsight import (
+    areas,
+    back_trial,
+    baselines,
+    fitting,
+    packed_rows,
+    playback,
+    sensitivity,
+    shapes,
+)
 from dinsight.accounts import Identity
 from dinsight.alerts import rules
 from dinsight.alerts.engine import Condition, Rows
@@ -31,23 +39,17 @@ from dinsight.errors import (
 from dinsight.maps import Map
 from dinsight.maps.levels import LevelState, judge
 from dinsight.mapstore import load_map
-from dinsight.models import Alert, BackTest, Baseline, FittedMap, Job, Json, Point, Stream, User
+from dinsight.models import Alert, BackTest, Baseline, FittedMap, Job, Json, Stream, User
+from dinsight.packed_rows import Stretch
 
 KIND = "back_test"
 MOST_WAITING = 5  # of a user
 KEPT = 50  # of a baseline: the newest
-PIECE = 50_000  # points read at a time
+PIECE = packed_rows.PIECE  # points read at a time
+RULE, SENSITIVITY = "This rule", "At this sensitivity the rule"  # what would have alarmed
 WAITING, PROCESSING, COMPLETED, FAILED = "waiting", "processing", "completed", "failed"
 
 log = logging.getLogger(__name__)
-
-READ = (
-    select(Point.seq, func.extract("epoch", Point.received_at), Point.score, Point.level)
-    .add_columns(Point.x, Point.y)
-    .where(Point.stream_id == bindparam("id"), Point.epoch == bindparam("number"))
-    .where(Point.seq >= bindparam("start"), Point.seq < bindparam("stop"))
-    .order_by(Point.seq)
-)
 
 
 @dataclass(frozen=True)
@@ -181,11 +183,12 @@ def perform(sessions: Sessions, job_id: int, lease: str) -> None:
     try:
         with sessions() as session:
             case = _case(session, row)
-        result = _try(sessions, row.id, case)
+        result = _try(sessions, row.id, case, lambda session: fitting.hold(session, job_id, lease))
         with sessions.begin() as session:
             fitting.hold(session, job_id, lease)
             live = _live(session, case)
-            told = {**result, "live": live, "sentence": back_trial.sentence(result)}
+            said = back_trial.sentence(result, RULE if case.factor is None else SENSITIVITY)
+            told = {**result, "live": live, "sentence": said}
             _tell(session, row.id, status=COMPLETED, progress=100, result=told)
             session.execute(delete(Job).where(Job.id == job_id))
     except fitting.LeaseLost:
@@ -204,37 +207,23 @@ def fail(session: Session, job_id: int, baseline_id: int, reason: str) -> None:
     session.execute(delete(Job).where(Job.id == job_id))
 
 
-def _try(sessions: Sessions, number: int, case: _Case) -> Json:
+def _try(sessions: Sessions, number: int, case: _Case, hold: Callable[[Session], None]) -> Json:
+    """The result. `hold` raises LeaseLost once the job is another's or deleted: then it ends."""
     trial = Trial(case.condition, first_seq=case.first)
     before = LevelState()
-    for first, rows, x, y in _pieces(sessions, case):
-        level = rows.level
+    stretch = Stretch(case.stream_id, case.epoch, case.first, case.stop)
+    for piece in packed_rows.pieces(sessions, stretch, PIECE):
+        level = piece.level
         if case.factor is not None:
             rule = case.map.rule_at(case.map.limit_at(case.factor))
-            level, before = judge(rule, before, rows.score)
-        muted = shapes.inside_any(case.areas, x, y) if case.areas else None
-        trial.add(Rows(rows.at, rows.score, level, muted), first)
-        done = 100 * (first + len(rows.at) - case.first) // max(1, case.stop - case.first)
+            level, before = judge(rule, before, piece.score)
+        muted = shapes.inside_any(case.areas, piece.x, piece.y) if case.areas else None
+        trial.add(Rows(piece.at, piece.score, level, muted), piece.first)
+        done = 100 * (piece.first + len(piece.at) - case.first) // max(1, case.stop - case.first)
         with sessions.begin() as session:
+            hold(session)
             _tell(session, number, status=PROCESSING, progress=min(99, done))
     return trial.result()
-
-
-def _pieces(sessions: Sessions, case: _Case) -> Iterator[tuple[int, Rows, Any, Any]]:
-    """The epoch's points: seq of the first, the rows, and their places."""
-    for start in range(case.first, case.stop, PIECE):
-        asked = {"id": case.stream_id, "number": case.epoch}
-        with sessions() as session:
-            found = session.connection().execute(
-                READ, {**asked, "start": start, "stop": min(start + PIECE, case.stop)}
-            )
-            columns = list(zip(*found.all(), strict=True))
-        if columns:
-            seq, at, score, level, x, y = columns
-            rows = Rows(
-                np.array(at, np.float64), np.array(score, np.float32), np.array(level, np.uint8)
-            )
-            yield seq[0], rows, np.array(x, np.float32), np.array(y, np.float32)
 
 
 def _case(session: Session, row: BackTest) -> _Case:

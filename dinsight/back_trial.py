@@ -129,7 +129,7 @@ class Trial:
         }
 
 
-def sentence(result: Mapping[str, Any]) -> str:
+def sentence(result: Mapping[str, Any], who: str = "This rule") -> str:
     """What came of it, as an engineer would say it.
 
     >>> found = {"alerts": 4, "times": 4, "rows": 1052, "lead_seconds": 11520.0, "lead_rows": 576}
@@ -139,15 +139,19 @@ def sentence(result: Mapping[str, Any]) -> str:
     'This rule would have alarmed once (raised 3 times), first 576 rows before the end.'
     >>> sentence({"alerts": 0, "times": 0, "rows": 1052, "lead_seconds": None, "lead_rows": None})
     'This rule would not have alarmed in 1,052 rows.'
+    >>> sentence({"alerts": 0, "rows": 0, "times": 0}, "At this sensitivity it")
+    'There are no points to try it on.'
     """
     alerts, times = int(result["alerts"]), int(result["times"])
+    if not result["rows"]:
+        return "There are no points to try it on."
     if not alerts:
-        return f"This rule would not have alarmed in {result['rows']:,} rows."
+        return f"{who} would not have alarmed in {result['rows']:,} rows."
     often = "once" if alerts == 1 else f"{alerts:,} times"
     again = f" (raised {times:,} times)" if times > alerts else ""
     seconds = result["lead_seconds"]
     before = f"{result['lead_rows']:,} rows" if seconds is None else duration(seconds)
-    return f"This rule would have alarmed {often}{again}, first {before} before the end."
+    return f"{who} would have alarmed {often}{again}, first {before} before the end."
 
 
 def duration(seconds: float) -> str:

@@ -44,6 +44,23 @@ def epochs(
     }
 
 
+def recorded(session: Session, who: Identity, baseline_id: int, *, limit: int) -> list[Json]:
+    """Of the newest epochs of all streams those with points, the newest first, and how many.
+
+    Raises BaselineNotFound.
+    """
+    baseline = baselines.get(session, who, baseline_id)
+    newest = listed(baseline.id).order_by(
+        Epoch.started_at.desc(), Epoch.stream_id.desc(), Epoch.epoch.desc()
+    )
+    found = session.execute(newest.limit(limit)).mappings()
+    return [
+        {**row, "points": row["last_seq"] - row["first_seq"] + 1}
+        for row in found
+        if row["last_seq"] is not None
+    ]
+
+
 def listed(baseline_id: int) -> Select[Any]:
     """The epochs of a baseline's streams, each a row of what is told of it and the `INNER`.
 

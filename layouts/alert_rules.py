@@ -16,6 +16,7 @@ from dash import dcc, html
 
 from dinsight.alerts import sentences
 from dinsight.alerts.rules import NAME_LENGTH, NUMBERS, OF_MACHINE, STALE
+from layouts import trials
 from layouts.alert_words import SEVERITIES, severity
 from layouts.components import button, confirmation, field
 
@@ -166,7 +167,7 @@ def _form() -> html.Form:
             ),
             _part(_finer(), "level score"),
             html.P(id=Ids.SENTENCE, role="status", className="rules-sentence"),
-            html.Div(id=Ids.TRIAL),
+            html.Div(trials.opener(trials.RULE), id=Ids.TRIAL),
             html.Div(
                 [button("Cancel", Ids.CANCEL), button("Save", Ids.SAVE, kind="primary")],
                 className="dialog-buttons",

@@ -11,6 +11,7 @@ from dash import dcc, html
 from dinsight.areas import NAME_LENGTH
 from dinsight.models import Json
 from dinsight.sensitivity import CHOICES, DEFAULT
+from layouts import trials
 from layouts.components import button, confirmation, field, pace
 
 CALIBRATED, PRESENT = "calibrated", "present"
@@ -184,6 +185,7 @@ def _sensitivity() -> html.Div:
                 for_=Ids.SENSITIVITY,
             ),
             html.P(id=Ids.COST, className="hint", role="status"),
+            trials.opener(trials.SENSITIVITY),
         ],
         className="sensitivity",
     )

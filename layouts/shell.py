@@ -7,7 +7,7 @@ from typing import Any
 
 from dash import dcc, html
 
-from layouts import alert_rules
+from layouts import alert_rules, trials
 
 STREAMING, ACCOUNT, ADMIN = "/dashboard/streaming", "/account", "/admin"
 MACHINES, BASELINES = "/dashboard/machines", "/dashboard/baselines"
@@ -77,6 +77,7 @@ def _alerts() -> list[Any]:
         *(dcc.Store(id=id) for id in stores),
         html.Div(id=Ids.ANNOUNCE, className="sr-only", role="status"),
         alert_rules.dialog(),
+        trials.dialog(),
     ]
 
 

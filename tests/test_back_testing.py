@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import func, select, update
 
-from dinsight import back_testing, baselines
+from dinsight import back_testing, baselines, fitting, packed_rows, work
 from dinsight.accounts import Identity
 from dinsight.back_testing import Wish
 from dinsight.errors import (
@@ -18,6 +21,8 @@ from dinsight.errors import (
     InvalidRequest,
     StreamNotFound,
 )
+from dinsight.models import Job, Point
+from dinsight.packed_rows import Piece
 from dinsight.services import Services
 from tests.alerts_kit import Plant
 from tests.factories import failing, healthy
@@ -138,3 +143,134 @@ def test_nobody_tries_or_sees_what_is_anothers(plant: Plant, other: Identity) ->
         back_testing.remove(session, other, number)
     with plant.services.sessions() as session, pytest.raises(BaselineNotFound):
         back_testing.list_all(session, other, plant.baseline_id)
+
+
+# ---- what interrupts one ----
+
+
+def hold(plant: Plant, lease: str) -> int:
+    """Take the one job that waits; its number."""
+    with plant.services.sessions.begin() as session:
+        session.execute(update(Job).values(lease=lease))
+        return session.scalars(select(Job.id)).one()
+
+
+def perform(plant: Plant, job_id: int, lease: str) -> None:
+    work.perform(plant.services.sessions, job_id, lease, plant.services.limits)
+
+
+def jobs(plant: Plant) -> int:
+    with plant.services.sessions() as session:
+        return session.scalars(select(func.count()).select_from(Job)).one()
+
+
+def in_the_middle(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
+    """Do so once, when a few of the points have been read."""
+    whole = packed_rows.pieces
+    acts = [act]
+
+    def slowly(sessions: Any, stretch: Any, _: int) -> Iterator[Piece]:
+        for number, piece in enumerate(whole(sessions, stretch, 30)):
+            if number == 1 and acts:
+                acts.pop()()
+            yield piece
+
+    monkeypatch.setattr(packed_rows, "pieces", slowly)
+
+
+def test_one_whose_instance_died_in_the_middle_is_taken_over(plant: Plant) -> None:
+    send_a_night(plant)
+    number = ask(plant)["id"]
+    past = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=1)
+    with plant.services.sessions.begin() as session:
+        dead = {"lease": "a dead instance", "lease_until": past, "attempts": 1}
+        session.execute(update(Job).values(**dead))
+        back_testing._tell(session, number, status="processing", progress=40)
+    plant.services.jobs.start()
+    done = ended(plant, number)
+    assert (done["status"], done["progress"], done["result"]["rows"]) == ("completed", 100, 102)
+    assert jobs(plant) == 0
+
+
+def test_one_that_is_taken_over_in_the_middle_ends_and_leaves_what_the_other_stored(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_a_night(plant)
+    number = ask(plant)["id"]
+    job_id = hold(plant, "mine")
+    taken: list[Any] = []
+
+    def take_over() -> None:
+        hold(plant, "somebody else's")
+        perform(plant, job_id, "somebody else's")
+        taken.append(get(plant, number))
+
+    in_the_middle(monkeypatch, take_over)
+    perform(plant, job_id, "mine")
+    assert taken[0]["status"] == "completed"
+    assert get(plant, number) == taken[0]
+
+
+def test_one_that_is_deleted_in_the_middle_ends_at_the_next_piece(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_a_night(plant)
+    number = ask(plant)["id"]
+    judged: list[int] = []
+    add = back_testing.Trial.add
+
+    def count(trial: Any, rows: Any, first: int) -> None:
+        judged.append(first)
+        add(trial, rows, first)
+
+    def delete() -> None:
+        with plant.services.sessions.begin() as session:
+            back_testing.remove(session, plant.who, number)
+
+    monkeypatch.setattr(back_testing.Trial, "add", count)
+    in_the_middle(monkeypatch, delete)
+    perform(plant, hold(plant, "mine"), "mine")
+    assert judged == [1, 31]
+    with pytest.raises(BackTestNotFound):
+        get(plant, number)
+
+
+def test_one_that_always_dies_is_given_up_with_the_reason(plant: Plant) -> None:
+    send_a_night(plant)
+    number = ask(plant)["id"]
+    with plant.services.sessions.begin() as session:
+        session.execute(update(Job).values(attempts=3))
+    plant.services.jobs.start()
+    done = ended(plant, number)
+    assert done["status"] == "failed"
+    assert "The trial ended unexpectedly three times" in done["error_message"]
+    assert jobs(plant) == 0
+
+
+def test_one_that_lost_its_lease_stores_no_failure(plant: Plant) -> None:
+    send_a_night(plant)
+    number = ask(plant)["id"]
+    job_id = hold(plant, "somebody else's")
+    with plant.services.sessions.begin() as session, pytest.raises(fitting.LeaseLost):
+        work.give_up(session, job_id, "mine", plant.baseline_id, "It died.")
+    assert get(plant, number)["status"] == "waiting"
+
+
+def test_packed_points_are_those_that_were_stored(plant: Plant) -> None:
+    send_a_night(plant)
+    with plant.services.sessions() as session:
+        stored = session.execute(
+            select(Point.seq, Point.received_at, Point.score, Point.level, Point.x, Point.y)
+            .where(Point.epoch == 1)
+            .order_by(Point.seq)
+        ).all()
+        stream_id = session.scalars(select(Point.stream_id)).first() or 0
+    stretch = packed_rows.Stretch(stream_id, epoch=1, first=1, stop=103)
+    read = [
+        (piece.first + row, *(column[row] for column in columns))
+        for piece in packed_rows.pieces(plant.services.sessions, stretch, 40)
+        for columns in [(piece.at, piece.score, piece.level, piece.x, piece.y)]
+        for row in range(len(piece.at))
+    ]
+    assert read == [(seq, at.timestamp(), *rest) for seq, at, *rest in stored]
+    assert len(read) == 102

@@ -455,6 +455,7 @@ def in_an_hour() -> str:
     return (dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).isoformat()
 
 
+RUN = {"trial-run.value": f"1:{NIGHT}", "trial-sensitivity.value": "calibrated"}
 RULE_FORM = {f"{id}.value": {**DEFAULTS, "name": "Rule of Eve"}[name] for name, id in FORM.items()}
 CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
     "main.children": lambda _: [Press("url.pathname", {"url.pathname": path}) for path in PAGES],
@@ -619,6 +620,23 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
         )
     ],
     "rules-sentence.children": lambda _: [Press("rules-name.value", dict(RULE_FORM))],
+    "trial-about.children": lambda ids: [
+        Press(
+            "trial-ask.data",
+            {"trial-ask.data": {"what": what, "baseline_id": number, "turn": 1}, **RULE_FORM},
+        )
+        for what in ("rule", "sensitivity")
+        for number in (ids.baseline, ids.unfitted)
+    ],
+    "trial-result.children": lambda ids: [
+        Press("trial-deed.data", {"trial-deed.data": {"turn": 1, **deed}, **RUN, **RULE_FORM})
+        for deed in (
+            {"act": "start", "what": "rule", "baseline_id": ids.baseline},
+            {"act": "start", "what": "sensitivity", "baseline_id": ids.baseline, "stream": NIGHT},
+            {"act": "look", "trial": ids.trial},
+            {"act": "cancel", "trial": ids.trial},
+        )
+    ],
     "live-alerts-answer.data": lambda ids: [
         Press("live-alerts-ask.data", {"live-alerts-ask.data": ask(ids)})
     ],

@@ -58,6 +58,21 @@ def test_a_sensor_at_its_limit_is_clipped(fitted: maps.Map) -> None:
     assert quality.faults(fitted, values) == []
 
 
+@pytest.mark.parametrize(("rows", "at_the_limit"), [(ROWS, ROWS // 2), (11, 6), (ROWS - 1, 16)])
+def test_a_sensor_is_clipped_from_half_of_the_rows_on(
+    fitted: maps.Map, rows: int, at_the_limit: int
+) -> None:
+    limit = float(np.float32(fitted.extremes[1, 4] + 1))
+
+    def shown(count: int) -> list[Fault]:
+        values = healthy(rows, seed=11)
+        values[np.arange(rows - 1, -1, -2)[:count], 4] = limit  # every other row: not flat
+        return quality.faults(fitted, values)
+
+    assert shown(at_the_limit) == [Fault(4, SATURATED, limit, at_the_limit)]
+    assert shown(at_the_limit - 1) == []
+
+
 def test_the_fit_learns_how_long_a_column_rests() -> None:
     values = healthy(60)
     values[10:17, 3] = 4.5
