@@ -234,6 +234,7 @@ STATUS = record(
         "alerts": record(
             {
                 **{"active": COUNT, "unacknowledged": COUNT},
+                "open": about(COUNT, "Those that are active or not acknowledged"),
                 "severity": about(maybe(TEXT), "The worst of them"),
                 "revision": about(COUNT, "Another one after every event of an alert"),
             }

@@ -69,6 +69,9 @@ def test_words_of_every_state(
 
     assert word("count", STREAMING) == "250 / 1,000"
     assert word("count", {**STREAMING, "total_points": None}) == "250"
+    assert word("alerts", {"open": 0, "severity": None}) == ""
+    assert word("alerts", {"open": 1, "severity": "critical"}) == "Critical · 1 open alert"
+    assert word("alerts", {"open": 1200, "severity": "low"}) == "Low · 1,200 open alerts"
     assert word("score", 0.824) == "score 0.82 of its limit"
     assert word("score", 27.31) == "score 27.3 × its limit"
     assert word("score", None) == ""
