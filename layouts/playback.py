@@ -31,6 +31,7 @@ class Ids(enum.StrEnum):
     BACK = "playback-back"
     ON = "playback-on"
     SPEED = "playback-speed"
+    PREVIOUS = "playback-previous"
     NEXT = "playback-next"
     LINK = "playback-link"
     LIVE = "playback-live"
@@ -73,7 +74,8 @@ def bar() -> html.Section:
                         className="input",
                         **_said("Speed"),
                     ),
-                    button("Next alert", Ids.NEXT, disabled=True),
+                    button("Previous alert", Ids.PREVIOUS, disabled=True, title="Shift ←"),
+                    button("Next alert", Ids.NEXT, disabled=True, title="Shift →"),
                     html.P(
                         [html.Span(id=Ids.TIME), html.Span(id=Ids.NOTE, role="status")],
                         className="playback-about",

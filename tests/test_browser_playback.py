@@ -111,6 +111,11 @@ def test_from_the_history_to_a_moment_and_back_to_live(
     )
     shown = at(page, 55)
     assert (page.text("live-state"), len(shown["latest"])) == ("was Failing", 10)
+    alert = page.js("return dinsight.moments.previous(dinsight.playback.state().targets, 55).seq")
+    press(page, Keys.SHIFT + Keys.ARROW_LEFT)
+    at(page, alert)
+    page.js("dinsight.playback.go(55)")
+    assert at(page, 55) == shown
     score = page.text("live-score")
     link = page.element("playback-link").get_attribute("data-copy")
     page.wait(lambda: "at=55" in page.path, "the moment in the address")
@@ -193,6 +198,7 @@ def test_the_words_of_moments(
     ]
     assert ask("next", targets, 12)["seq"] == 30
     assert ask("next", targets, 33) is None
+    assert [ask("previous", targets, seq) for seq in (12, 31)] == [None, targets[1]]
     early = {
         **LINE,
         "alerts": [],
