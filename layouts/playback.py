@@ -74,8 +74,8 @@ def bar() -> html.Section:
                         className="input",
                         **_said("Speed"),
                     ),
-                    button("Previous alert", Ids.PREVIOUS, disabled=True, title="Shift ←"),
-                    button("Next alert", Ids.NEXT, disabled=True, title="Shift →"),
+                    _jump("‹ Alert", Ids.PREVIOUS, "Previous alert", "Shift ←"),
+                    _jump("Alert ›", Ids.NEXT, "Next alert", "Shift →"),
                     html.P(
                         [html.Span(id=Ids.TIME), html.Span(id=Ids.NOTE, role="status")],
                         className="playback-about",
@@ -90,6 +90,10 @@ def bar() -> html.Section:
         className="playback",
         **_said("Playback"),
     )
+
+
+def _jump(word: str, id: str, name: str, keys: str) -> html.Button:
+    return button(word, id, disabled=True, title=f"{name} ({keys})", **_said(name))
 
 
 def _speeds(label: str, words: dict[str, str]) -> html.Optgroup:
