@@ -138,6 +138,7 @@ REFIT = record(
         "error_message": maybe(TEXT),
         "reason": maybe(TEXT),
         "version?": about(WHOLE, "The new version that is fitted, where that is what it is"),
+        "kept?": about(WHOLE, "The version that is not in force and is fitted anew, likewise"),
     }
 )
 

@@ -74,7 +74,7 @@ def count(session: Session, stream_id: int) -> Json:
 
 def told(alert_state: Json) -> Json:
     """The same as it was last counted, of a stream's row."""
-    nothing = {"active": 0, "unacknowledged": 0, "severity": None, "revision": 0}
-    found = alert_state.get(TOLD) or nothing
+    nothing: Json = {"active": 0, "unacknowledged": 0, "severity": None, "revision": 0}
+    found: Json = alert_state.get(TOLD) or nothing
     # What an earlier version counted does not say how many are open: this many at least.
     return {"open": max(found["active"], found["unacknowledged"]), **found}
