@@ -98,12 +98,15 @@ def list_alerts() -> Response:
     A filter of time never hides an alert that nobody has acknowledged.
     """
     limit, offset = whole("limit", 100, low=1, clamp=1000), whole("offset", 0)
+    since, until = _moment("since"), _moment("until")
+    if since and until and since >= until:
+        raise InvalidRequest("since must come before until.")
     wish = listing.Wish(
         **{name: _choice(name, among) for name, among in FILTERS.items()},
         baseline_id=_number("baseline_id"),
         stream=_stream(),
-        since=_moment("since"),
-        until=_moment("until"),
+        since=since,
+        until=until,
     )
     now = services().now()
     with services().sessions() as session:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import itertools
 import os
 import platform
 from collections.abc import Iterable, Iterator
@@ -28,6 +29,8 @@ from werkzeug.exceptions import Forbidden, Unauthorized
 from api.access import Record
 from api.context import services
 from dinsight import __version__, census
+from dinsight.alerts import counting
+from dinsight.alerts.words import SEVERITIES, TYPES
 from dinsight.database import is_outage
 from dinsight.services import Services
 from dinsight.settings import is_loopback
@@ -84,6 +87,13 @@ class Metrics:
             buckets=SECONDS[:12],
             registry=registry,
         )
+        raised = Counter(
+            "dinsight_alerts_raised",
+            "Alerts that were raised; one that comes back soon after is the same alert.",
+            ("severity", "type"),
+            registry=registry,
+        )
+        self._raised = {pair: raised.labels(*pair) for pair in itertools.product(SEVERITIES, TYPES)}
         self._stages = {stage: stages.labels(stage) for stage in STAGES}
 
     def begun(self) -> None:
@@ -101,6 +111,9 @@ class Metrics:
 
     def stage(self, name: str, seconds: float) -> None:
         self._stages[name].observe(seconds)
+
+    def raised(self, severity: str, alert_type: str) -> None:
+        self._raised[severity, alert_type].inc()
 
     def text(self) -> bytes:
         """All of it; with a folder that processes share, what they all have counted."""
@@ -193,6 +206,10 @@ class State(Collector):
         )
         yield _by_state("dinsight_streams", "Streams.", found.streams)
         yield _by_state("dinsight_notices", "Notices that are still to be sent.", found.notices)
+        yield _counted(
+            *("dinsight_alerts_open", "Alerts that are active or not acknowledged."),
+            *("severity", found.alerts),
+        )
 
 
 @blueprint.route("/metrics")
@@ -204,6 +221,7 @@ def metrics() -> Response:
 
 def register(server: Flask, services: Services) -> Metrics:
     made = server.extensions[EXTENSION] = Metrics(State(services))
+    counting.hear(services.database.engine, made.raised)
     server.register_blueprint(blueprint)
     return made
 
@@ -224,7 +242,11 @@ def _let_in(token: str) -> None:
 
 
 def _by_state(name: str, text: str, counts: dict[str, int]) -> Metric:
-    family = GaugeMetricFamily(name, text, labels=("state",))
-    for state, count in counts.items():
-        family.add_metric((state,), count)
+    return _counted(name, text, "state", counts)
+
+
+def _counted(name: str, text: str, label: str, counts: dict[str, int]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=(label,))
+    for value, count in counts.items():
+        family.add_metric((value,), count)
     return family

@@ -138,6 +138,7 @@ REFIT = record(
         "error_message": maybe(TEXT),
         "reason": maybe(TEXT),
         "version?": about(WHOLE, "The new version that is fitted, where that is what it is"),
+        "kept?": about(WHOLE, "The version that is not in force and is fitted anew, likewise"),
     }
 )
 
@@ -234,6 +235,7 @@ STATUS = record(
         "alerts": record(
             {
                 **{"active": COUNT, "unacknowledged": COUNT},
+                "open": about(COUNT, "Those that are active or not acknowledged"),
                 "severity": about(maybe(TEXT), "The worst of them"),
                 "revision": about(COUNT, "Another one after every event of an alert"),
             }

@@ -15,6 +15,7 @@
     status: "alerts-status", baseline_id: "alerts-machine", severity: "alerts-severity",
     kind: "alerts-kind", days: "alerts-time",
   };
+  const UNSELECTED = () => ["stream", ...dinsight.period.names]; // filters that are no select's
   const EVERY = "all"; // a select that chooses nothing
   const skip = () => window.dash_clientside.no_update;
   const place = (id) => document.getElementById(id);
@@ -37,7 +38,7 @@
   function search() {
     const kept = new URLSearchParams();
     for (const [name, value] of query()) {
-      if ((name in FILTERS || name === "stream") && value) kept.set(name, value);
+      if ((name in FILTERS || UNSELECTED().includes(name)) && value) kept.set(name, value);
     }
     return kept;
   }
@@ -98,6 +99,7 @@
       const value = query().get(name) || "";
       if (value) dinsight.give(id, { value });
     }
+    if (dinsight.period.open(query())) dinsight.give(FILTERS.days, { value: dinsight.period.FREE });
     watch();
     view(query().get("view") || "");
     const id = Number(query().get("alert"));
@@ -107,15 +109,31 @@
 
   function filtered(...values) {
     if (!here()) return skip();
-    const names = Object.keys(FILTERS);
     const before = query();
-    const given = Object.fromEntries(names.map((name, i) => [name, values[i] === EVERY ? "" : values[i] || ""]));
-    const same = names.every((name) => (before.get(name) || "") === given[name]);
+    const given = Object.fromEntries(Object.keys(FILTERS).map(
+      (name, i) => [name, values[i] === EVERY ? "" : values[i] || ""],
+    ));
+    const free = given.days === dinsight.period.FREE;
+    dinsight.period.show(free);
+    if (free) given.days = "";
+    else for (const name of dinsight.period.names) given[name] = "";
+    const same = Object.keys(given).every((name) => (before.get(name) || "") === given[name]);
     if (same || page.told === null) return skip(); // as it is opened, the address is what holds
-    address(given);
+    follow(given);
+    return skip();
+  }
+
+  /** Show what other filters let through. */
+  function follow(filters) {
+    address(filters);
     page.shown = STEP;
     anew();
-    return skip();
+  }
+
+  /** A moment of the free period was changed. */
+  function timed() {
+    const period = dinsight.period.chosen();
+    if (period) follow(period);
   }
 
   function anew() {
@@ -318,8 +336,9 @@
   }
 
   function clear() {
-    address(Object.fromEntries([...Object.keys(FILTERS), "stream"].map((name) => [name, ""])));
+    address(Object.fromEntries([...Object.keys(FILTERS), ...UNSELECTED()].map((name) => [name, ""])));
     for (const id of Object.values(FILTERS)) dinsight.give(id, { value: EVERY });
+    dinsight.period.open(query());
     anew();
   }
 
@@ -335,6 +354,7 @@
   document.addEventListener("change", (event) => {
     if (!here()) return;
     if (event.target.id.startsWith("alert-take-")) paintBulk();
+    if (dinsight.period.has(event.target.id)) timed();
     if (event.target.id === "alert-shelve") {
       dinsight.put("alert-until-field", { hidden: event.target.value !== "other" });
     }

@@ -72,6 +72,7 @@
   }
 
   const next = (list, seq) => list.find((each) => each.seq > seq) || null;
+  const previous = (list, seq) => list.findLast((each) => each.seq < seq) || null;
 
   /** The alerts that were active at a point. */
   function active(line, seq) {
@@ -101,6 +102,6 @@
 
   window.dinsight = window.dinsight || {};
   window.dinsight.moments = {
-    speed, about, limit, targets, next, active, burst, longest, usual, LEVELS,
+    speed, about, limit, targets, next, previous, active, burst, longest, usual, LEVELS,
   };
 })();

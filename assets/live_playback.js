@@ -308,9 +308,10 @@
     if (select && select.value !== text) select.value = text;
   }
 
-  function jump() {
-    const target = dinsight.moments.next(play.targets, play.seq);
-    if (!target) return say("There is no further alert in this run.");
+  /** Go to the `next` or the `previous` alert. */
+  function jump(which) {
+    const target = dinsight.moments[which](play.targets, play.seq);
+    if (!target) return say(`There is no ${which === "next" ? "further" : "earlier"} alert in this run.`);
     if (play.playing) pause();
     say(target.text);
     go(target.seq);
@@ -365,7 +366,9 @@
     dinsight.put("playback-play", { text: play.playing ? "Pause" : "Play", disabled: none });
     dinsight.put("playback-back", { disabled: none || seq <= line.first_seq });
     dinsight.put("playback-on", { disabled: none || seq >= line.last_seq });
-    dinsight.put("playback-next", { disabled: none || !play.targets.some((each) => each.seq > seq) });
+    for (const which of ["previous", "next"]) {
+      dinsight.put(`playback-${which}`, { disabled: none || !dinsight.moments[which](play.targets, seq) });
+    }
     dinsight.put("playback-time", { text: about ? words(about) : "" });
     dinsight.put("playback-note", { text: note(about) });
     const copy = get("playback-link");
@@ -424,8 +427,12 @@
 
   const CLICKS = {
     "playback-play": toggle, "playback-back": () => step(-1), "playback-on": () => step(1),
-    "playback-next": jump, "playback-live": toLive,
+    "playback-previous": () => jump("previous"), "playback-next": () => jump("next"),
+    "playback-live": toLive,
   };
+
+  const KEYS = { " ": toggle, ArrowLeft: () => step(-1), ArrowRight: () => step(1) };
+  const LEAPS = { ArrowLeft: () => jump("previous"), ArrowRight: () => jump("next") }; // with Shift
 
   document.addEventListener("click", ({ target }) => {
     const button = target.closest("button");
@@ -447,7 +454,7 @@
     } else if (event.key === " " || event.target.closest("input, textarea, select, [contenteditable], [role=slider], [role=combobox]")) {
       return; // Space is of keys.js
     }
-    const does = { " ": toggle, ArrowLeft: () => step(-1), ArrowRight: () => step(1) }[event.key];
+    const does = (event.shiftKey ? LEAPS : KEYS)[event.key];
     if (!does || (event.key === " " && event.repeat)) return;
     event.preventDefault();
     does();

@@ -121,9 +121,11 @@
     return `since ${new Intl.DateTimeFormat(undefined, { ...date, ...time }).format(moment)}`;
   }
 
-  /** "2 alerts not acknowledged", of a stream's status; empty where there are none. */
-  function alerts({ unacknowledged: unseen }) {
-    return unseen ? `${whole.format(unseen)} ${unseen === 1 ? "alert" : "alerts"} not acknowledged` : "";
+  /** "High · 2 open alerts", of a stream's status: the worst, and how many; empty where none is. */
+  function alerts({ open, severity }) {
+    if (!open) return "";
+    const worst = severity[0].toUpperCase() + severity.slice(1);
+    return `${worst} · ${whole.format(open)} open ${open === 1 ? "alert" : "alerts"}`;
   }
 
   /** What is drawn, where that is not everything. */

@@ -9,6 +9,7 @@
 
   const dinsight = (window.dinsight = window.dinsight || {}); // its parts may load after this
   const PATH = "/dashboard/machines";
+  const ALERTS = "/dashboard/alerts";
   const KINDS = ["failing", "deteriorating", "healthy", "unknown"];
   const SVG = "http://www.w3.org/2000/svg";
   const LOST_MS = 12000; // an answer that has not come by then will not come
@@ -159,7 +160,7 @@
       badge: make("span", "badge"),
       age: make("span", "machine-age"),
       rate: make("span", "machine-rate"),
-      alerts: make("span", "machine-alerts"),
+      alerts: make("a", "machine-alerts"),
     };
     const { svg, path } = spark();
     const item = make("li", "machine-card",
@@ -205,6 +206,19 @@
     return dinsight.browser.PATH + dinsight.browser.search({ baseline_id: id, stream });
   }
 
+  function alertsOf({ baseline_id: id, stream }) {
+    return `${ALERTS}?${new URLSearchParams({ baseline_id: id, stream })}`;
+  }
+
+  /** Where a link of a card leads; on a wall screen nowhere. */
+  function lead(card, name, address) {
+    const href = dinsight.wall.screen() ? "" : address;
+    put(card, `${name}-href`, href, () => {
+      if (href) card.nodes[name].setAttribute("href", href);
+      else card.nodes[name].removeAttribute("href");
+    });
+  }
+
   function age(data) {
     if (!data.last_update) return null;
     return Math.max(0, (live.serverAt - Date.parse(data.last_update) + now() - live.seenAt) / 1000);
@@ -216,11 +230,8 @@
     const machine = dinsight.words.machine(data, seconds, (now() - live.seenAt) / 1000);
     const since = dinsight.words.since(data.level_since, new Date());
     card.kind = machine.kind;
-    const href = dinsight.wall.screen() ? "" : address(data); // a wall screen leads nowhere
-    put(card, "href", href, () => {
-      if (href) nodes.link.setAttribute("href", href);
-      else nodes.link.removeAttribute("href");
-    });
+    lead(card, "link", address(data));
+    lead(card, "alerts", alertsOf(data));
     dinsight.wall.card(card);
     text(card, "link", data.name);
     text(card, "stream", data.stream === "default" ? "" : data.stream);
@@ -241,6 +252,9 @@
     });
     text(card, "age", seconds === null ? "no point yet" : dinsight.words.ago(seconds));
     text(card, "alerts", dinsight.words.alerts(data.alerts));
+    put(card, "severity", data.alerts.severity, (severity) => {
+      nodes.alerts.className = `machine-alerts severity severity-${severity}`;
+    });
     text(card, "rate", data.is_active ? dinsight.words.rate(data.rate) : "");
     tell(card, machine.word);
   }
@@ -417,7 +431,7 @@
   }
 
   document.addEventListener("click", (event) => {
-    const link = event.target.closest(".machine-link[href]");
+    const link = event.target.closest(".machine-link[href], .machine-alerts[href]");
     if (link) visit(event, link);
     const choice = event.target.closest("[data-machines-view]");
     if (choice) view(choice.dataset.machinesView);

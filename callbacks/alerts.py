@@ -121,13 +121,17 @@ def wish_of(search: str, now: dt.datetime) -> Wish:
     query = {name: values[0] for name, values in parse_qs(search.lstrip("?")).items()}
     days = query.get("days", "")
     stream = query.get("stream")
+    since, until = _period(query)
+    if days in TIMES:
+        since = now - dt.timedelta(days=int(days))
     return Wish(
         status=_one_of(query, "status", STATUSES),
         baseline_id=_whole(query.get("baseline_id"), MOST_ID),
         stream=stream if stream and "\0" not in stream else None,
         severity=_one_of(query, "severity", SEVERITIES),
         alert_type=_one_of(query, "kind", TYPES),
-        since=now - dt.timedelta(days=int(days)) if days in TIMES else None,
+        since=since,
+        until=until,
     )
 
 
@@ -146,7 +150,7 @@ def looked(services: Services, who: Identity, ask: Ask) -> list[Any]:
         return [no_update, told]
     if not found.alerts:
         return [layout.nothing(filtered=_filtered(wish), machines=watched), told]
-    return [layout.groups(found.alerts, found.total, timed=wish.since is not None), told]
+    return [layout.groups(found.alerts, found.total, timed=_timed(wish)), told]
 
 
 def detailed(services: Services, who: Identity, data: Any) -> list[Any]:
@@ -204,8 +208,26 @@ def export() -> Response:
     return answer
 
 
+def _timed(wish: Wish) -> bool:
+    return wish.since is not None or wish.until is not None
+
+
 def _filtered(wish: Wish) -> bool:
     return any(True for _ in wish.conditions())
+
+
+def _period(query: Mapping[str, str]) -> tuple[dt.datetime | None, dt.datetime | None]:
+    """From when and until when; neither where the one does not come before the other."""
+    since, until = _moment(query.get("since")), _moment(query.get("until"))
+    return (None, None) if since and until and since >= until else (since, until)
+
+
+def _moment(text: str | None) -> dt.datetime | None:
+    try:
+        moment = dt.datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
 
 
 def _one_of(query: Mapping[str, str], name: str, words: tuple[str, ...]) -> str | None:

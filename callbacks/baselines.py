@@ -269,6 +269,7 @@ def _refit(state: Json | None) -> Refit | None:
         message=str(state["status_message"]),
         error=state["error_message"],
         version=state.get("version"),
+        kept=state.get("kept"),
     )
 
 

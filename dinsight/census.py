@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Text, case, func, select, text, type_coerce
+from sqlalchemy import ColumnElement, Text, case, func, or_, select, text, type_coerce
 from sqlalchemy.orm import Session
 
-from dinsight.models import Baseline, Job, Notice, Stream
+from dinsight.alerts.words import SEVERITIES
+from dinsight.models import Alert, Baseline, Job, Notice, Stream
 
 MOST_MS = 2_000  # a count that takes longer is not worth what it costs
 
@@ -19,12 +20,13 @@ STREAMS = ("not_started", "streaming", "paused", "stopped", "completed")
 
 @dataclass(frozen=True)
 class Census:
-    """Counts by state, over all instances and users."""
+    """Counts by state, over all instances and users; open alerts by severity."""
 
     jobs: dict[str, int]
     baselines: dict[str, int]
     streams: dict[str, int]
     notices: dict[str, int]
+    alerts: dict[str, int]
 
 
 def take(session: Session) -> Census:
@@ -32,11 +34,13 @@ def take(session: Session) -> Census:
     session.execute(text(f"SET LOCAL statement_timeout = {MOST_MS}"))
     held = case((Job.lease_until > func.now(), "running"), else_="waiting")
     tried = case((Notice.error.is_not(None), "retrying"), else_="waiting")
+    open_ = or_(Alert.cleared_at.is_(None), Alert.acknowledged_at.is_(None))
     return Census(
         _counts(session, held, JOBS),
         _counts(session, type_coerce(Baseline.status, Text), BASELINES),
         _counts(session, type_coerce(Stream.state, Text), STREAMS),
         _counts(session, tried, NOTICES, Notice.delivered_at.is_(None), Notice.failed_at.is_(None)),
+        _counts(session, type_coerce(Alert.severity, Text), SEVERITIES, open_),
     )
 
 

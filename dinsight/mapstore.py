@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from dinsight import maps
 from dinsight.errors import BaselineNotFound, MapBeingRefitted, MapOutdated
 from dinsight.maps.exact import Floats32
-from dinsight.models import Baseline, FittedMap
+from dinsight.models import Baseline, BaselineVersion, FittedMap
 
 MOST_MAPS = 16
 
@@ -66,7 +66,10 @@ def require_known(session: Session, map_id: int, format: int) -> None:
             "or refit the baseline."
         )
     refit = session.execute(
-        select(Baseline.id, Baseline.refit).where(Baseline.map_id == map_id)
+        select(Baseline.id, Baseline.refit)
+        .outerjoin(BaselineVersion, BaselineVersion.baseline_id == Baseline.id)
+        .where(or_(Baseline.map_id == map_id, BaselineVersion.map_id == map_id))
+        .limit(1)
     ).one_or_none()
     if refit is None:
         raise MapOutdated(

@@ -10,7 +10,7 @@ import datetime as dt
 import logging
 from typing import Any
 
-from sqlalchemy import Update, delete, select, update
+from sqlalchemy import Select, Update, delete, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session, undefer
 
@@ -32,6 +32,7 @@ from dinsight.models import (
 
 KIND = "refit"
 VERSION_UNDER_WAY = "A new version of this baseline is being fitted: wait until that is done."
+KEPT_UNDER_WAY = "Another version of this baseline is being fitted anew: wait until that is done."
 OUTDATED = "The map was made by an earlier version of D'insight"
 
 UNSEEN = {"synchronize_session": False}
@@ -52,6 +53,8 @@ def ask(session: Session, who: Identity, baseline_id: int, layout: str) -> Json:
     running = under_way(baseline)
     if running is not None and "version" in running:
         raise RefitUnderWay(VERSION_UNDER_WAY)
+    if running is not None and "kept" in running:
+        raise RefitUnderWay(KEPT_UNDER_WAY)
     if running is None and layout == baseline.layout and _format(session, baseline) == maps.FORMAT:
         raise MapUnchanged(f"This baseline is drawn as {layout} already.")
     kept = select(Baseline.id).where(Baseline.id == baseline_id)
@@ -60,7 +63,7 @@ def ask(session: Session, who: Identity, baseline_id: int, layout: str) -> Json:
     if not queue(session, baseline_id, layout, ""):
         session.refresh(baseline)
         running = under_way(baseline)
-        if running is None or running["map"] != layout or "version" in running:
+        if running is None or running["map"] != layout or running.keys() & {"version", "kept"}:
             raise RefitUnderWay()
         return running
     audit(session, "baseline.refit", user_id=who.id, subject=str(baseline_id), map=layout)
@@ -69,7 +72,10 @@ def ask(session: Session, who: Identity, baseline_id: int, layout: str) -> Json:
 
 
 def queue_outdated(session: Session) -> int:
-    """Queue a refit of every baseline whose map is of an earlier format; says of how many."""
+    """Queue a refit of every baseline that has a map of an earlier format; says of how many.
+
+    First of the map in force, then of other versions: each refit queues the next (`queue_kept`).
+    """
     found = session.execute(
         select(Baseline.id, Baseline.layout)
         .join(FittedMap, FittedMap.id == Baseline.map_id)
@@ -77,7 +83,30 @@ def queue_outdated(session: Session) -> int:
         .order_by(Baseline.id)
         .with_for_update(of=Baseline, read=True, key_share=True)
     ).all()
-    return sum(queue(session, row.id, row.layout, OUTDATED) for row in found)
+    queued = sum(queue(session, row.id, row.layout, OUTDATED) for row in found)
+    others = session.scalars(_kept().with_only_columns(Baseline.id).distinct()).all()
+    return queued + sum(queue_kept(session, number) for number in sorted(others))
+
+
+def queue_kept(session: Session, baseline_id: int) -> bool:
+    """Queue a refit of the last version that is not in force and has a map of an earlier format."""
+    mine = _kept().where(Baseline.id == baseline_id).order_by(BaselineVersion.version.desc())
+    held = mine.limit(1).with_for_update(of=Baseline, read=True, key_share=True)
+    found = session.execute(held).one_or_none()
+    return found is not None and queue(
+        session, baseline_id, found.layout, OUTDATED, kept=found.version
+    )
+
+
+def _kept() -> Select[int, str]:
+    """Versions that are not in force and have a map of an earlier format, with its layout."""
+    return (
+        select(BaselineVersion.version, FittedMap.layout)
+        .join(FittedMap, FittedMap.id == BaselineVersion.map_id)
+        .join(Baseline, Baseline.id == BaselineVersion.baseline_id)
+        .where(Baseline.status == "completed", FittedMap.format < maps.FORMAT)
+        .where(BaselineVersion.version != Baseline.version)
+    )
 
 
 def state(baseline: Baseline) -> Json | None:
@@ -86,7 +115,10 @@ def state(baseline: Baseline) -> Json | None:
 
 
 def refit(sessions: Sessions, job_id: int, lease: str) -> None:
-    """Fit the baseline of this job anew and adopt the map, or store why it cannot be done."""
+    """Fit the baseline of this job anew and adopt the map, or store why it cannot be done.
+
+    A job that names a version that is `kept` is about that one: what is in force stays.
+    """
     with sessions() as session:
         found = session.execute(
             select(Baseline, Job.arguments)
@@ -96,15 +128,14 @@ def refit(sessions: Sessions, job_id: int, lease: str) -> None:
         ).one_or_none()
     if found is None:
         return  # deleted while it waited
-    baseline, layout = found[0], str(found[1]["layout"])
     try:
-        _refit(sessions, baseline, layout, job_id, lease)
+        _refit(sessions, found[0], found[1], job_id, lease)
     except LeaseLost:
-        log.warning("baseline %s was deleted, or its refit was taken over", baseline.id)
+        log.warning("baseline %s was deleted, or its refit was taken over", found[0].id)
     except DinsightError as error:
         with sessions.begin() as session:
             fitting.hold(session, job_id, lease)
-            fail(session, job_id, baseline.id, error.message)
+            fail(session, job_id, found[0].id, error.message)
 
 
 def fail(session: Session, job_id: int, baseline_id: int, reason: str) -> None:
@@ -113,29 +144,42 @@ def fail(session: Session, job_id: int, baseline_id: int, reason: str) -> None:
     session.execute(delete(Job).where(Job.id == job_id))
 
 
-def _refit(sessions: Sessions, baseline: Baseline, layout: str, job_id: int, lease: str) -> None:
+def _refit(
+    sessions: Sessions, baseline: Baseline, arguments: Json, job_id: int, lease: str
+) -> None:
     def report(percent: int, message: str) -> None:
         with sessions.begin() as session:
             tell_progress(session, job_id, baseline.id, percent, message)
 
-    features = tuple(baseline.feature_names)
+    features, kept = tuple(baseline.feature_names), arguments.get("kept")
     report(1, "Reading the rows")
     with sessions() as session:
-        values = baseline_rows.whole(session, baseline.id, baseline.rows, len(features))
+        rows = baseline.rows if kept is None else _rows(session, baseline.id, kept)
+        values = baseline_rows.whole(session, baseline.id, rows, len(features))
     if not len(values):
         raise LeaseLost()  # deleted meanwhile: a fitted baseline has rows
     report(fitting.PARSED, f"Fitting {len(values):,} rows of {len(features):,} features")
-    made = fitting.make(values, features, layout, report)
+    made = fitting.make(values, features, str(arguments["layout"]), report)
     report(fitting.FITTED, "Storing the map")
     with sessions.begin() as session:
         fitting.hold(session, job_id, lease)
-        adopt(session, baseline.id, made, dt.datetime.now(dt.UTC))
+        adopt(session, baseline.id, made, dt.datetime.now(dt.UTC), kept=kept)
         tell(session, baseline.id, status="completed", progress=100, status_message="Ready")
         session.execute(delete(Job).where(Job.id == job_id))
+        queue_kept(session, baseline.id)
 
 
-def adopt(session: Session, baseline_id: int, made: Made, now: dt.datetime) -> None:
+def _rows(session: Session, baseline_id: int, version: int) -> int:
+    mine = select(BaselineVersion.rows).where(BaselineVersion.baseline_id == baseline_id)
+    return session.scalar(mine.where(BaselineVersion.version == version)) or 0
+
+
+def adopt(
+    session: Session, baseline_id: int, made: Made, now: dt.datetime, *, kept: int | None = None
+) -> None:
     """Make this the map of the baseline, from a new epoch of each of its streams on.
+
+    With `kept` it is the map of that version, which is not in force: streams go on as they are.
 
     Locks in the order of `baselines.remove`: (job,) baseline, streams by id. The baseline is held
     whole, so that no stream is made on the old map meanwhile.
@@ -148,10 +192,15 @@ def adopt(session: Session, baseline_id: int, made: Made, now: dt.datetime) -> N
     session.execute(
         update(BaselineVersion)
         .where(BaselineVersion.baseline_id == baseline_id)
-        .where(BaselineVersion.version == baseline.version)
+        .where(BaselineVersion.version == (kept or baseline.version))
         .values(map_id=map_id)
     )
-    put_in_force(session, baseline, map_id, made.fitted, now)
+    if kept is None:
+        put_in_force(session, baseline, map_id, made.fitted, now)
+    elif baseline.map_id is not None:
+        mine = select(Stream.id).where(Stream.baseline_id == baseline_id).order_by(Stream.id)
+        session.execute(mine.with_for_update())
+        forget_maps(session, baseline_id, baseline.map_id)
 
 
 def put_in_force(
@@ -189,14 +238,12 @@ def forget_maps(session: Session, baseline_id: int, current: int) -> None:
     )
 
 
-def queue(
-    session: Session, baseline_id: int, layout: str, reason: str = "", *, version: int | None = None
-) -> bool:
+def queue(session: Session, baseline_id: int, layout: str, reason: str = "", **of: int) -> bool:
     """Queue a refit unless the baseline is being fitted: one at a time, by a unique index.
 
-    With `version` it is the fit of that version (`dinsight.version_fit`).
+    With `version` it is the fit of that new version (`dinsight.version_fit`), with `kept` the
+    refit of that version, which is not in force.
     """
-    of: Json = {} if version is None else {"version": version}
     arguments: Json = {"layout": layout, **of}
     job = upsert(Job).values(kind=KIND, baseline_id=baseline_id, arguments=arguments)
     queued = session.scalar(job.on_conflict_do_nothing().returning(Job.id)) is not None

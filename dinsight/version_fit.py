@@ -101,6 +101,7 @@ def _build(
         done = {"status": "completed", "progress": 100, "status_message": "Ready for review"}
         refitting.tell(session, baseline.id, **done)
         session.execute(delete(Job).where(Job.id == job_id))
+        refitting.queue_kept(session, baseline.id)
 
 
 def _added(

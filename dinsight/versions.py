@@ -204,7 +204,7 @@ def discard(session: Session, who: Identity, baseline_id: int, version: int) -> 
     if version != last.version:
         raise VersionInUse(f"Version {last.version} is built on it: discard that one first.")
     for each in jobs:
-        if each.arguments.get("version") == version:
+        if version in (each.arguments.get("version"), each.arguments.get("kept")):
             session.delete(each)
             baseline.refit = None
     session.flush()

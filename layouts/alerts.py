@@ -31,6 +31,7 @@ from layouts.components import button, field
 Json = dict[str, Any]
 PAGE_ROWS, MOST_ROWS = 50, 500  # shown at first and with each "Show more"; at most
 EVERY = "all"  # a filter that is not set
+FREE = "custom"  # a time that is neither: from and to can be chosen
 
 
 @enum.unique
@@ -45,6 +46,10 @@ class Ids(enum.StrEnum):
     SEVERITY = "alerts-severity"
     KIND = "alerts-kind"
     TIME = "alerts-time"
+    SINCE = "alerts-since"
+    UNTIL = "alerts-until"
+    PERIOD = "alerts-period"
+    PERIOD_NOTE = "alerts-period-note"
     RULES = "alerts-rules"
     CSV = "alerts-csv"
     JSONL = "alerts-jsonl"
@@ -141,7 +146,8 @@ def _filters(machines: Sequence[tuple[int, str]]) -> html.Div:
             _select("Machine", Ids.MACHINE, {EVERY: "All machines", **named}),
             _select("Severity", Ids.SEVERITY, {EVERY: "All", **SEVERITIES}),
             _select("Kind", Ids.KIND, {EVERY: "All", **KINDS}),
-            _select("Began", Ids.TIME, {EVERY: "At any time", **TIMES}),
+            _select("Began", Ids.TIME, {EVERY: "At any time", **TIMES, FREE: "Custom …"}),
+            _period(),
             html.Div(
                 [
                     html.A("CSV", id=Ids.CSV, className="button small", download=""),
@@ -153,6 +159,23 @@ def _filters(machines: Sequence[tuple[int, str]]) -> html.Div:
             ),
         ],
         className="alerts-filters",
+    )
+
+
+def _period() -> html.Div:
+    return html.Div(
+        [
+            *(
+                field(word, dbc.Input(id=id, type="datetime-local", class_name="input"), for_=id)
+                for word, id in (("From", Ids.SINCE), ("To", Ids.UNTIL))
+            ),
+            html.P(id=Ids.PERIOD_NOTE, className="hint", role="status"),
+        ],
+        id=Ids.PERIOD,
+        className="alerts-period",
+        role="group",
+        hidden=True,
+        **{"aria-label": "Began between"},
     )
 
 

@@ -66,7 +66,10 @@ EXAMPLE = "time,f_0,f_1,f_2\n06:30:00,0.12,1.5,0.8\n06:30:02,0.13,1.4,0.7"
 
 @dataclass(frozen=True)
 class Refit:
-    """The last refit: as what, how far, or why it failed; `version` is a new one's number."""
+    """The last refit: as what, how far, or why it failed.
+
+    `version` is a new one's number, `kept` that of one that is not in force and is fitted anew.
+    """
 
     layout: str
     under_way: bool
@@ -74,6 +77,7 @@ class Refit:
     message: str
     error: str | None
     version: int | None = None
+    kept: int | None = None
 
 
 @dataclass(frozen=True)
@@ -263,6 +267,8 @@ def _state(row: Row) -> html.Span:
         word, kind = "Ready, being refitted", "busy"
         if row.refit and row.refit.version:
             word = f"Ready, version {row.refit.version} being fitted"
+        elif row.refit and row.refit.kept:
+            word = f"Ready, version {row.refit.kept} being refitted"
     classes = f"baselines-state baselines-{kind}"
     return html.Span(word, id=part(row, "state"), className=classes)
 
@@ -295,6 +301,8 @@ def _news(row: Row) -> list[Any]:
         told = f"Refit as {map_word(row.refit.layout)}: {row.refit.message}"
         if row.refit.version:
             told = f"Version {row.refit.version}: {row.refit.message}"
+        elif row.refit.kept:
+            told = f"Refit of version {row.refit.kept}: {row.refit.message}"
         return _progress(row, f"The refit of {row.name}", row.refit.progress, told)
     if row.refit and row.refit.error:
         word = map_word(row.refit.layout)
@@ -304,6 +312,8 @@ def _news(row: Row) -> list[Any]:
                 f"Version {row.refit.version} could not be made, its rows are in the queue again: "
                 f"{row.refit.error}"
             )
+        elif row.refit.kept:
+            said = f"The refit of version {row.refit.kept} failed: {row.refit.error}"
         return [html.P(said, className="message error", role="alert"), *_review(row)]
     return _review(row)
 

@@ -31,6 +31,7 @@ class Ids(enum.StrEnum):
     BACK = "playback-back"
     ON = "playback-on"
     SPEED = "playback-speed"
+    PREVIOUS = "playback-previous"
     NEXT = "playback-next"
     LINK = "playback-link"
     LIVE = "playback-live"
@@ -73,7 +74,8 @@ def bar() -> html.Section:
                         className="input",
                         **_said("Speed"),
                     ),
-                    button("Next alert", Ids.NEXT, disabled=True),
+                    _jump("‹ Alert", Ids.PREVIOUS, "Previous alert", "Shift ←"),
+                    _jump("Alert ›", Ids.NEXT, "Next alert", "Shift →"),
                     html.P(
                         [html.Span(id=Ids.TIME), html.Span(id=Ids.NOTE, role="status")],
                         className="playback-about",
@@ -88,6 +90,10 @@ def bar() -> html.Section:
         className="playback",
         **_said("Playback"),
     )
+
+
+def _jump(word: str, id: str, name: str, keys: str) -> html.Button:
+    return button(word, id, disabled=True, title=f"{name} ({keys})", **_said(name))
 
 
 def _speeds(label: str, words: dict[str, str]) -> html.Optgroup:

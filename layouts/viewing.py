@@ -12,6 +12,7 @@ from layouts.components import button
 KEYS = {
     "Space": "pause the view or the playback, or go on",
     "← →": "in playback, a point back or on",
+    "Shift ← →": "in playback, to the alert before or after",
     "Esc": "clear the selection",
     "?": "show these keys",
 }

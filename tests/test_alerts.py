@@ -58,6 +58,8 @@ def test_it_is_cleared_when_the_level_is_left_and_stays_until_somebody_has_seen_
     (alert,) = plant.alerts()
     assert short(alert) == ("Failing", "cleared", 5, 9)
     assert (alert["status"], alert["acknowledged_at"]) == ("active", None)
+    told = plant.told()["told"]
+    assert (told["active"], told["unacknowledged"], told["open"]) == (0, 1, 1)
     plant.now += dt.timedelta(days=40)
     assert [a["id"] for a in plant.alerts(since=plant.now)] == [alert["id"]]
     done = plant.do(acting.acknowledge, alert["id"], "bearing looks dry")
@@ -65,7 +67,7 @@ def test_it_is_cleared_when_the_level_is_left_and_stays_until_somebody_has_seen_
     assert done["acknowledged_by"] == plant.who.email
     assert done["resolved_at"] == plant.now
     assert plant.alerts(since=plant.now) == []
-    assert plant.told()["told"]["unacknowledged"] == 0
+    assert plant.told()["told"]["unacknowledged"] == plant.told()["told"]["open"] == 0
 
 
 def test_batches_raise_the_same_alerts_however_they_are_cut(

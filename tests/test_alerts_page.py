@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from dash import no_update
@@ -95,6 +96,45 @@ def test_a_filter_of_time_never_hides_what_nobody_has_acknowledged(plant: Plant)
     do(plant, "resolve", alert["id"])
     assert "No alert is like that" in text(look(plant, "?days=1")[0])
     assert alert["title"] in text(look(plant, "?days=7")[0])
+
+
+PERIODS = [  # by days from when an alert began; whether it is within
+    ((-1, 1), True),
+    ((-1, None), True),
+    ((None, 1), True),
+    ((1, 2), False),
+    ((-2, -1), False),
+    ((1, None), False),
+    ((None, -1), False),
+    ((1, -1), True),  # which no moment is: left out
+]
+
+
+def period(plant: Plant, since: float | None, until: float | None) -> str:
+    given = {"since": since, "until": until}
+    return urlencode(
+        {
+            name: f"{plant.now + dt.timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}"
+            for name, days in given.items()
+            if days is not None
+        }
+    )
+
+
+def test_a_free_period_never_hides_what_nobody_has_acknowledged(plant: Plant) -> None:
+    alert = raised(plant)
+    for days, _ in PERIODS:
+        listed, told = look(plant, f"?{period(plant, *days)}")
+        assert alert["title"] in text(listed) and told["unacknowledged"] == 1
+    assert "whatever time is chosen" in text(look(plant, f"?{period(plant, None, -1)}")[0])
+    do(plant, "resolve", alert["id"])
+    for days, within in PERIODS:
+        assert (alert["title"] in text(look(plant, f"?{period(plant, *days)}")[0])) == within, days
+
+
+@pytest.mark.parametrize("since", ["2026-05-01T06:00", "yesterday", "%00", "2026-13-01T06:00:00Z"])
+def test_a_moment_without_its_zone_or_that_is_none_is_left_out(plant: Plant, since: str) -> None:
+    assert alerts.wish_of(f"?since={since}&until={since}", plant.now) == alerts.Wish()
 
 
 @pytest.mark.parametrize(
@@ -222,6 +262,9 @@ def test_what_is_shown_is_exported_and_no_text_is_a_formula(
     assert (told["id"], told["note"], told["status"]) == (alert["id"], "=1+1", "acknowledged")
     nothing = browser.client.get("/dashboard/alerts/export?format=jsonl&status=resolved")
     assert nothing.text == ""
+    for days, within in PERIODS:
+        asked = f"/dashboard/alerts/export?format=jsonl&{period(plant, *days)}"
+        assert bool(browser.client.get(asked).text) == within, days
     make_user(plant.services, "eve@example.com")
     eve = Browser(client.application.test_client())
     eve.sign_in("eve@example.com")

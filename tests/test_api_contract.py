@@ -55,7 +55,10 @@ def test_a_stream_that_has_not_begun_has_a_whole_status(api: Api, baseline_id: i
         **{"epoch": 1, "run_epoch": 1, "carried_points": 0, "last_seq": 0},
         **{"level": "healthy", "score": None, "sensitivity_factor": 3.0, "alarm_limit": 1.0},
         **{"level_since": None, "areas_revision": ""},
-        "alerts": {"active": 0, "unacknowledged": 0, "severity": None, "revision": 0},
+        "alerts": {
+            **{"active": 0, "unacknowledged": 0, "open": 0},
+            **{"severity": None, "revision": 0},
+        },
     }
 
 

@@ -90,6 +90,14 @@ def test_an_alert_is_seen_acknowledged_shelved_and_judged(
     assert violations(page) == []
 
 
+SET = """
+const field = document.getElementById(arguments[0]);
+Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(field, arguments[1]);
+for (const kind of ["input", "change"]) field.dispatchEvent(new Event(kind, {bubbles: true}));
+"""
+VALUE = "return document.getElementById(arguments[0])?.value"
+
+
 def test_several_alerts_are_acknowledged_at_once_and_filtered(
     watched: int,
     services: Services,
@@ -111,6 +119,19 @@ def test_several_alerts_are_acknowledged_at_once_and_filtered(
     page.wait_text("alerts-list", "No alert is like that")
     assert "severity=low" in page.path
     press(page, "#alerts-clear")
+    page.wait_text("alerts-list", "Not acknowledged 2")
+    find(page, "#alerts-time option[value=custom]").click()
+    page.wait_text("alerts-period-note", "Choose From, To or both.")
+    page.js(SET, "alerts-until", "2020-01-01T06:00")
+    page.wait_text("alerts-list", "They are listed whatever time is chosen")
+    assert "until=2020-01-01T" in page.path
+    page.js(SET, "alerts-since", "2020-01-01T07:00")
+    page.wait_text("alerts-period-note", "From must come before To")
+    assert "since=" not in page.path
+    page.go(page.path)
+    page.wait(lambda: page.js(VALUE, "alerts-until") == "2020-01-01T06:00", "the moment again")
+    find(page, "#alerts-time option[value=all]").click()
+    page.wait(lambda: page.path == "/dashboard/alerts", "no time in the address")
     page.wait_text("alerts-list", "Not acknowledged 2")
     page.click("alerts-all")
     find(page, "#alerts-many-text", "2 alerts are then acknowledged")

@@ -90,6 +90,10 @@ def test_a_machine_that_begins_to_fail_moves_to_the_top_by_itself(
     assert top["path"].startswith("M40 ")
     assert page.driver.title == "1 Failing · Machines · D'insight"
     page.wait_text("machines-announce", "Pump B: Failing")
+    alerts = page.driver.find_element("css selector", ".machine-alerts.severity-high")
+    assert alerts.text == "High · 1 open alert"
+    query = f"baseline_id={b.baseline_id}&stream=default"
+    assert alerts.get_attribute("href").endswith(f"/dashboard/alerts?{query}")
     assert page.js("return document.activeElement === arguments[0]", held)
     assert page.js("return window.sameDocument") is True
 

@@ -161,6 +161,18 @@ def test_a_point_of_a_recording_is_explained_and_the_trend_leads_to_moments(
     press(page, Keys.HOME)
     press(page, Keys.ENTER)
     at(page, 1)
+    page.js("document.activeElement.blur()")
+    press(page, Keys.SHIFT + Keys.ARROW_RIGHT)
+    page.wait(lambda: moment(page) > 40, "the alert")
+    alert = moment(page)
+    page.js("dinsight.playback.go(60)")
+    page.wait(lambda: page.element("playback-next").get_attribute("disabled"), "the last of it")
+    while moment(page) > alert:
+        before = moment(page)
+        press(page, Keys.SHIFT + Keys.ARROW_LEFT)
+        page.wait(lambda before=before: moment(page) < before, "what was before")
+    assert moment(page) == alert
+    page.wait(lambda: page.element("playback-previous").get_attribute("disabled"), "the first")
     page.go(f"/dashboard/streaming?baseline_id={number}&epoch=7")
     page.wait_text("live-empty", "cannot be played back")
     page.js("document.querySelector('#live-empty a').click()")
@@ -193,6 +205,7 @@ def test_the_words_of_moments(
     ]
     assert ask("next", targets, 12)["seq"] == 30
     assert ask("next", targets, 33) is None
+    assert [ask("previous", targets, seq) for seq in (12, 31)] == [None, targets[1]]
     early = {
         **LINE,
         "alerts": [],

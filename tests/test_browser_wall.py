@@ -117,6 +117,9 @@ def test_a_screen_shows_as_many_as_it_holds_and_never_hides_a_bad_one(
     page.wait(lambda: len(tiles(page)) == 12 and tiles(page)[11]["ground"], "twelve tiles")
     assert page.path == f"{MACHINES}?view=wall&kiosk=1"
     assert [tile["state"] for tile in tiles(page)[:3]] == ["Failing", "Failing", "Healthy"]
+    counts = page.driver.find_elements("css selector", ".machine-alerts:not([hidden])")
+    assert {each.text for each in counts} == {"High · 1 open alert"}
+    assert {each.get_attribute("href") for each in counts} == {None}
     page.wait_text("wall-shown", "Showing 12 of 16 · not shown: ")
     assert page.js(SEEN) == []  # no controls, and nothing that leads elsewhere
     hurry(page)

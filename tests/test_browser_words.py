@@ -69,6 +69,14 @@ def test_words_of_every_state(
 
     assert word("count", STREAMING) == "250 / 1,000"
     assert word("count", {**STREAMING, "total_points": None}) == "250"
+    assert word("alerts", {"open": 0, "severity": None}) == ""
+    assert word("alerts", {"open": 1, "severity": "critical"}) == "Critical · 1 open alert"
+    assert word("alerts", {"open": 1200, "severity": "low"}) == "Low · 1,200 open alerts"
+    judge = "return dinsight.period.judge({since: arguments[0], until: arguments[1]})"
+    assert page.js(judge, "2026-05-01", "2026-05-02") == {"ok": True, "words": ""}
+    assert page.js(judge, "", "") == {"ok": True, "words": "Choose From, To or both."}
+    late = page.js(judge, "2026-05-02", "2026-05-02")
+    assert (late["ok"], late["words"][:29]) == (False, "From must come before To: cho")
     assert word("score", 0.824) == "score 0.82 of its limit"
     assert word("score", 27.31) == "score 27.3 × its limit"
     assert word("score", None) == ""

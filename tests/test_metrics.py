@@ -18,7 +18,10 @@ from sqlalchemy.orm import sessionmaker
 from app import create_app
 from dinsight import __version__
 from dinsight.accounts import Identity
+from dinsight.alerts import acting
+from dinsight.ingest import Incoming, ingest
 from dinsight.services import Services
+from tests.alerts_kit import Plant
 from tests.factories import csv, failing, healthy
 from tests.test_api_main_job import Api
 
@@ -126,7 +129,7 @@ def test_labels_do_not_grow_with_users_baselines_or_what_strangers_ask_for(
     assert series() == before
     names = {label for name in scrape(client).families for label in scrape(client).labels(name)}
     assert names <= {
-        *("method", "route", "status", "le", "code", "stage", "state"),
+        *("method", "route", "status", "le", "code", "stage", "state", "severity", "type"),
         *("version", "python_version", "generation"),
     }
 
@@ -175,6 +178,38 @@ def test_states_are_looked_up_when_they_are_asked_for(
     assert found.value("dinsight_build_info", version=__version__) == 1
     assert found.value("process_resident_memory_bytes") > 1e6
     assert found.value("dinsight_http_requests_in_progress") == 1  # this one
+
+
+def test_alerts_are_counted_as_they_are_raised_and_while_they_are_open(
+    client: FlaskClient, services: Services, user: Identity, baseline_id: int
+) -> None:
+    def counts(severity: str, kind: str) -> tuple[float, float]:
+        found = scrape(client)
+        raised = found.value("dinsight_alerts_raised_total", severity=severity, type=kind)
+        return raised, found.value("dinsight_alerts_open", severity=severity)
+
+    assert counts("high", "anomaly") == counts("critical", "data_quality") == (0, 0)
+    plant = Plant(services, user, baseline_id)
+    plant.send(failing(12))
+    assert counts("high", "anomaly") == (1, 1)
+    (alert,) = plant.alerts()
+    plant.do(acting.acknowledge, alert["id"])
+    assert counts("high", "anomaly") == (1, 1)
+    plant.send(healthy(4))
+    assert counts("high", "anomaly") == (1, 0)
+    assert counts("low", "data_quality") == (0, 0)
+
+
+def test_an_alert_of_a_batch_that_was_not_stored_is_not_counted(
+    client: FlaskClient, services: Services, user: Identity, baseline_id: int
+) -> None:
+    plant = Plant(services, user, baseline_id)
+    incoming = Incoming(csv(failing(12)), "batch.csv", "default")
+    with services.sessions() as session:
+        ingest(session, user, baseline_id, incoming, limits=services.limits, now=plant.now)
+        session.rollback()
+    plant.send(healthy(1))
+    assert scrape(client).value("dinsight_alerts_raised_total") == 0
 
 
 def test_a_job_that_was_done_is_counted_with_its_time(

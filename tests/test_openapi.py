@@ -312,6 +312,8 @@ def be_alarmed(api: Checked, number: int) -> None:
     api("GET", "/alerts?status=resolved&severity=critical&since=2026-01-01T00:00:00Z")
     assert api("GET", "/alerts?status=gone").status_code == 400
     assert api("GET", "/alerts?since=yesterday").status_code == 400
+    backwards = "/alerts?since=2026-02-01T00:00:00Z&until=2026-01-01T00:00:00Z"
+    assert "since must come before until" in api("GET", backwards).text
     api("GET", "/alerts/quality")
     assert api("GET", "/alerts/quality?until=2000-01-01T00:00:00").status_code == 400
     trials, tried = f"/streaming/{number}/back-tests", {"kind": "score", "score": 0.5}

@@ -69,7 +69,10 @@ def test_a_stream_that_nothing_was_sent_to_has_not_started(act: Act, baseline_id
         "level": "healthy",
         "level_since": None,
         "score": None,
-        "alerts": {"active": 0, "unacknowledged": 0, "severity": None, "revision": 0},
+        "alerts": {
+            **{"active": 0, "unacknowledged": 0, "open": 0},
+            **{"severity": None, "revision": 0},
+        },
         "sensitivity_factor": 3.0,
         "areas_revision": "",
         "alarm_limit": 1.0,

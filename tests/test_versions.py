@@ -20,6 +20,8 @@ from dinsight import (
     candidates,
     diagnosis,
     fitting,
+    maps,
+    mapstore,
     refitting,
     report_card,
     retention,
@@ -37,6 +39,8 @@ from dinsight.errors import (
     CandidateNotFound,
     EpochChanged,
     InvalidRequest,
+    MapBeingRefitted,
+    MapOutdated,
     PointNotFound,
     QueueFull,
     ReadingsRemoved,
@@ -741,3 +745,65 @@ def test_far_rows_and_many_rows_are_warned_of(lab: Workshop) -> None:
     lab.send(far)
     lab.propose(1, 130)
     assert [each["code"] for each in lab.do(versions.foresee)] == ["FAR", "OUTNUMBER"]
+
+
+# ---- versions whose map an earlier program made ----
+
+
+def outdate(lab: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after an update, in a process that has loaded no map."""
+    monkeypatch.setattr(mapstore, "_cache", mapstore.MapCache())
+    with lab.services.sessions.begin() as session:
+        session.execute(update(FittedMap).values(format=maps.FORMAT - 1))
+        assert refitting.queue_outdated(session) == 1
+
+
+def compare(lab: Workshop) -> Any:
+    return lab.do(version_compare.compare, (1, 2), now=NOW)
+
+
+def test_after_the_map_in_force_those_of_other_versions_are_fitted_anew(
+    lab: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.second()
+    before = compare(lab)
+    outdate(lab, monkeypatch)
+    lab.fit()
+    assert (lab.baseline.refit or {})["kept"] == 2
+    with pytest.raises(MapBeingRefitted):
+        compare(lab)
+    with pytest.raises(MapBeingRefitted):
+        lab.adopt(2)
+    with pytest.raises(RefitUnderWay, match="Another version of this baseline"):
+        lab.do(refitting.ask, "distance")
+    epochs = lab.count(Epoch)
+    lab.fit()
+    after = compare(lab)
+    for side in ("a", "b"):
+        assert after[side]["sha256"] == before[side]["sha256"]  # the same rows, the same program
+    assert (lab.count(Job), lab.count(Epoch), lab.baseline.version) == (0, epochs, 1)
+    assert lab.adopt(2)["version"] == 2
+
+
+def test_a_version_may_be_discarded_while_it_is_fitted_anew(
+    lab: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.second()
+    outdate(lab, monkeypatch)
+    lab.fit()
+    lab.do(versions.discard, 2)
+    assert (lab.count(Job), lab.baseline.refit, lab.states()) == (0, None, {1: "in_force"})
+
+
+def test_a_failed_renewal_leaves_the_version_and_says_so(
+    lab: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.second()
+    outdate(lab, monkeypatch)
+    lab.fit()
+    with lab.services.sessions.begin() as session:
+        job_id = session.scalars(select(Job.id)).one()
+        refitting.fail(session, job_id, lab.id, "It broke.")
+    with pytest.raises(MapOutdated, match=r"It broke\. Refit the baseline"):
+        compare(lab)
+    assert lab.states() == {1: "in_force", 2: "review"}

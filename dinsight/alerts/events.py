@@ -45,14 +45,16 @@ def record(
 def count(session: Session, stream_id: int) -> Json:
     """What a stream's status says of its alerts: how many are active, how many nobody has seen.
 
-    `revision` is the newest event's number, so that a page knows when to ask for the list again.
-    The stream is held.
+    `open` are those that are either, `severity` is the worst of them. `revision` is the newest
+    event's number, so that a page knows when to ask for the list again. The stream is held.
     """
     session.flush()
     open_ = Alert.cleared_at.is_(None)
     unseen = Alert.acknowledged_at.is_(None)
     found = session.execute(
-        select(Alert.severity, func.count().filter(open_), func.count().filter(unseen))
+        select(
+            Alert.severity, func.count().filter(open_), func.count().filter(unseen), func.count()
+        )
         .where(Alert.stream_id == stream_id, open_ | unseen)
         .group_by(Alert.severity)
     ).all()
@@ -64,6 +66,7 @@ def count(session: Session, stream_id: int) -> Json:
     return {
         "active": sum(row[1] for row in found),
         "unacknowledged": sum(row[2] for row in found),
+        "open": sum(row[3] for row in found),
         "severity": max((row[0] for row in found), key=SEVERITIES.index, default=None),
         "revision": newest or 0,
     }
@@ -71,5 +74,7 @@ def count(session: Session, stream_id: int) -> Json:
 
 def told(alert_state: Json) -> Json:
     """The same as it was last counted, of a stream's row."""
-    nothing = {"active": 0, "unacknowledged": 0, "severity": None, "revision": 0}
-    return dict(alert_state.get(TOLD) or nothing)
+    nothing: Json = {"active": 0, "unacknowledged": 0, "severity": None, "revision": 0}
+    found: Json = alert_state.get(TOLD) or nothing
+    # What an earlier version counted does not say how many are open: this many at least.
+    return {"open": max(found["active"], found["unacknowledged"]), **found}

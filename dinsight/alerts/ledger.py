@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dinsight import news
-from dinsight.alerts import events
+from dinsight.alerts import counting, events
 from dinsight.alerts.engine import AGAIN, CLEARED, RAISED, REJOIN_SECONDS, State
 from dinsight.alerts.events import RULES, TOLD
 from dinsight.alerts.rules import OF_MACHINE, Rule
@@ -103,6 +103,7 @@ class Ledger:
             alert.shelved_until, alert.shelved_by = last.shelved_until, last.shelved_by
         self._session.add(alert)
         self._session.flush()
+        counting.raised(self._session, alert)
         self._note(alert, RAISED, seq, score=alert.score)
         self.remember(rule, self.state(rule), alert=alert.id, peak=alert.peak, peak_seq=seq)
 
