@@ -31,7 +31,18 @@ from dinsight.errors import (
 from dinsight.maps import Map
 from dinsight.maps.levels import LevelState, judge
 from dinsight.mapstore import load_map
-from dinsight.models import Alert, BackTest, Baseline, FittedMap, Job, Json, Point, Stream, User
+from dinsight.models import (
+    Alert,
+    BackTest,
+    Baseline,
+    FittedMap,
+    Job,
+    Json,
+    Point,
+    Stream,
+    User,
+    floats,
+)
 
 KIND = "back_test"
 MOST_WAITING = 5  # of a user
@@ -165,10 +176,14 @@ def describe(row: BackTest, stream: str) -> Json:
         "sensitivity_factor": row.rule.get("factor"),
         "status": row.status,
         "progress": row.progress,
-        "result": row.result,
+        "result": None if row.result is None else _result(row.result),
         "error_message": row.error_message,
         "created_at": row.created_at,
     }
+
+
+def _result(stored: Json) -> Json:
+    return stored | {"listed": [floats(each, "peak") for each in stored["listed"]]}
 
 
 def perform(sessions: Sessions, job_id: int, lease: str) -> None:

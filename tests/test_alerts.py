@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from api import answers
 from dinsight import candidates, maps
 from dinsight.accounts import Identity
 from dinsight.alerts import acting, listing, stale
 from dinsight.errors import AlertNotFound, ColumnsMissing, InvalidRequest
+from dinsight.exporting import alerts as exporting
 from dinsight.services import Services
 from tests.alerts_kit import NOW, Plant
 from tests.factories import failing, healthy
@@ -48,6 +50,23 @@ def test_a_machine_in_alarm_raises_one_alert_that_says_why(plant: Plant, fitted:
     assert alert["opened_at"] == NOW + dt.timedelta(seconds=2)
     assert alert["link"].endswith("&stream=default&epoch=1&at=15")
     assert plant.told()["told"]["active"] == plant.told()["told"]["unacknowledged"] == 1
+
+
+def test_numbers_of_any_size_are_told_as_numbers(plant: Plant) -> None:
+    values = failing(8)
+    values[3:, 4] = 1e30
+    plant.send(values)
+    plant.send(healthy(3))
+    plant.send(values)
+    (alert,) = plant.alerts()
+    one = plant.alert(alert["id"])
+    assert b"e+" in answers.dumps(alert) and answers.dumps(one)
+    told = [*alert["drivers"], *(event["details"] for event in one["events"])]
+    numbers = [each[name] for each in told for name in ("share", "z", "score") if name in each]
+    assert {type(number) for number in numbers} == {float} and max(numbers) > 2**64
+    assert list(
+        exporting.written(plant.services.sessions, plant.who, listing.Wish(), "jsonl", now=NOW)
+    )
 
 
 def test_it_is_cleared_when_the_level_is_left_and_stays_until_somebody_has_seen_it(
