@@ -347,6 +347,21 @@ def test_an_anomaly_beside_a_stuck_sensor_is_raised(plant: Plant) -> None:
     }
 
 
+@pytest.mark.parametrize("recovers", [True, False])
+def test_a_machine_that_breaks_soon_after_a_sensor_stuck_is_told_within_ten_rows(
+    plant: Plant, recovers: bool
+) -> None:
+    plant.send(healthy(40))
+    for seed in range(8):
+        plant.send(stuck(1, 100 + seed), after=3600.0)
+    broken = failing(10, 200)
+    broken[:, [2, 9]] += 100
+    broken[:, 4] = broken[:, 4] if recovers else 30.0
+    for row in broken:
+        plant.send(row[None], after=3600.0)
+    assert [a["title"] for a in plant.alerts(alert_type="anomaly")] == ["Failing"]
+
+
 def test_without_a_rule_about_sensors_the_anomaly_is_raised(plant: Plant) -> None:
     plant.change(plant.rules()["flat"]["id"], enabled=False)
     plant.send(healthy(10))
