@@ -39,7 +39,18 @@ from dinsight.errors import (
 from dinsight.maps import Map
 from dinsight.maps.levels import LevelState, judge
 from dinsight.mapstore import load_map
-from dinsight.models import Alert, BackTest, Baseline, FittedMap, Job, Json, Stream, User
+from dinsight.models import (
+    Alert,
+    BackTest,
+    Baseline,
+    FittedMap,
+    Job,
+    Json,
+    Point,
+    Stream,
+    User,
+    floats,
+)
 from dinsight.packed_rows import Stretch
 
 KIND = "back_test"
@@ -167,10 +178,14 @@ def describe(row: BackTest, stream: str) -> Json:
         "sensitivity_factor": row.rule.get("factor"),
         "status": row.status,
         "progress": row.progress,
-        "result": row.result,
+        "result": None if row.result is None else _result(row.result),
         "error_message": row.error_message,
         "created_at": row.created_at,
     }
+
+
+def _result(stored: Json) -> Json:
+    return stored | {"listed": [floats(each, "peak") for each in stored["listed"]]}
 
 
 def perform(sessions: Sessions, job_id: int, lease: str) -> None:

@@ -27,7 +27,7 @@ from dinsight.errors import BaselineNotFound, EpochChanged, InvalidRequest, KeyR
 from dinsight.maps import Map, Placement
 from dinsight.maps.levels import LevelState, judge
 from dinsight.mapstore import load_map
-from dinsight.models import Baseline, Batch, Json, Point, Stream
+from dinsight.models import Baseline, Batch, Json, Point, Stream, floats
 from dinsight.streams import CONTROL, DEFAULT, SINCE, find, level_word
 
 KEY_LENGTH = 200
@@ -222,9 +222,7 @@ def _answered(session: Session, stream_id: int, incoming: Incoming) -> dict[str,
         return None
     if batch.sha256 != _sha256(incoming):
         raise KeyReused()
-    # PostgreSQL keeps 1e30 as the whole number that it is, which JSON for clients cannot carry.
-    response: dict[str, Any] = batch.response
-    return response | {"score": float(response["score"])}
+    return floats(batch.response, "score")
 
 
 def _place(

@@ -29,6 +29,17 @@ Json = dict[str, Any]
 NOW = text("now()")
 
 
+def floats(stored: Json, *names: str) -> Json:
+    """What a JSONB column keeps, with these numbers as they were stored.
+
+    PostgreSQL gives 1e30 back as the whole number that it is, which JSON for clients cannot carry.
+
+    >>> floats({"score": 10**30, "seq": 7}, "score", "peak")
+    {'score': 1e+30, 'seq': 7}
+    """
+    return stored | {name: float(stored[name]) for name in names if stored.get(name) is not None}
+
+
 class Base(DeclarativeBase):
     """Names every constraint, so that migrations can speak of them."""
 

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from api import answers
 from dinsight import candidates, maps
 from dinsight.accounts import Identity
 from dinsight.alerts import acting, listing, stale
 from dinsight.errors import AlertNotFound, ColumnsMissing, InvalidRequest
+from dinsight.exporting import alerts as exporting
 from dinsight.services import Services
 from tests.alerts_kit import NOW, Plant
 from tests.factories import failing, healthy
@@ -48,6 +50,23 @@ def test_a_machine_in_alarm_raises_one_alert_that_says_why(plant: Plant, fitted:
     assert alert["opened_at"] == NOW + dt.timedelta(seconds=2)
     assert alert["link"].endswith("&stream=default&epoch=1&at=15")
     assert plant.told()["told"]["active"] == plant.told()["told"]["unacknowledged"] == 1
+
+
+def test_numbers_of_any_size_are_told_as_numbers(plant: Plant) -> None:
+    values = failing(8)
+    values[3:, 4] = 1e30
+    plant.send(values)
+    plant.send(healthy(3))
+    plant.send(values)
+    (alert,) = plant.alerts()
+    one = plant.alert(alert["id"])
+    assert b"e+" in answers.dumps(alert) and answers.dumps(one)
+    told = [*alert["drivers"], *(event["details"] for event in one["events"])]
+    numbers = [each[name] for each in told for name in ("share", "z", "score") if name in each]
+    assert {type(number) for number in numbers} == {float} and max(numbers) > 2**64
+    assert list(
+        exporting.written(plant.services.sessions, plant.who, listing.Wish(), "jsonl", now=NOW)
+    )
 
 
 def test_it_is_cleared_when_the_level_is_left_and_stays_until_somebody_has_seen_it(
@@ -328,6 +347,21 @@ def test_an_anomaly_beside_a_stuck_sensor_is_raised(plant: Plant) -> None:
         "Failing": "active",
         "Sensor stands still": "active",
     }
+
+
+@pytest.mark.parametrize("recovers", [True, False])
+def test_a_machine_that_breaks_soon_after_a_sensor_stuck_is_told_within_ten_rows(
+    plant: Plant, recovers: bool
+) -> None:
+    plant.send(healthy(40))
+    for seed in range(8):
+        plant.send(stuck(1, 100 + seed), after=3600.0)
+    broken = failing(10, 200)
+    broken[:, [2, 9]] += 100
+    broken[:, 4] = broken[:, 4] if recovers else 30.0
+    for row in broken:
+        plant.send(row[None], after=3600.0)
+    assert [a["title"] for a in plant.alerts(alert_type="anomaly")] == ["Failing"]
 
 
 def test_without_a_rule_about_sensors_the_anomaly_is_raised(plant: Plant) -> None:

@@ -78,6 +78,15 @@ def test_it_finds_what_the_rule_raises_live(plant: Plant, monkeypatch: pytest.Mo
     assert done["result"]["sentence"].startswith("This rule would have alarmed")
 
 
+def test_scores_of_any_size_are_told_as_numbers(plant: Plant) -> None:
+    values = failing(9)
+    values[:, 4] = 1e30
+    plant.send(values)
+    plant.services.jobs.start()
+    (listed,) = ended(plant, ask(plant)["id"])["result"]["listed"]
+    assert (type(listed["peak"]), listed["peak"] > 2**64) == (float, True)
+
+
 def test_an_earlier_epoch_and_another_sensitivity_can_be_tried(plant: Plant) -> None:
     send_a_night(plant)
     plant.reset()

@@ -15,6 +15,7 @@ import pytest
         "api.schemas",
         "dinsight.diagnosis",
         "dinsight.minimap",
+        "dinsight.models",
         "dinsight.readings.header",
         "dinsight.report_card",
         "dinsight.sensitivity",

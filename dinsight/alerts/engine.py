@@ -109,7 +109,8 @@ def run(
         return [], state  # the usual case: nothing is wrong, and nothing was
     raising, ending, after = _candidates(condition, state, rows.at, meets, holds)
     if any(held_back):
-        raising = [row for row in raising if not any(row in each for each in held_back)]
+        barred = {row for each in held_back for row in each}
+        raising = [row for row in raising if row not in barred]
     return _walk(state, rows.at, raising, ending, after)
 
 

@@ -23,9 +23,10 @@ from dinsight.alerts.words import (
     status,
 )
 from dinsight.errors import AlertNotFound
-from dinsight.models import Alert, AlertEvent, AlertRule, Baseline, Json, Stream, User
+from dinsight.models import Alert, AlertEvent, AlertRule, Baseline, Json, Stream, User, floats
 
 MOST_MARKS = 1_000  # alerts of one epoch
+MEASURED = ("low_hz", "high_hz", "share", "z")  # of a driver
 
 _UNSEEN = Alert.acknowledged_at.is_(None)
 _OPEN = Alert.cleared_at.is_(None)
@@ -130,7 +131,7 @@ def get(session: Session, who: Identity, alert_id: int, *, now: dt.datetime) -> 
             "kind": event.kind,
             "seq": event.seq,
             "by": email,
-            "details": event.details,
+            "details": floats(event.details, "score"),
         }
         for event, email in happened
     ]
@@ -253,7 +254,7 @@ def describe(row: Any, now: dt.datetime) -> Json:
         "score": alert.score,
         "peak": alert.peak,
         "peak_seq": alert.peak_seq,
-        "drivers": alert.drivers,
+        "drivers": [floats(band, *MEASURED) for band in alert.drivers],
         "times": alert.times,
         "opened_at": alert.opened_at,
         "opened_seq": alert.opened_seq,
