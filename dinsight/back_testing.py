@@ -46,7 +46,6 @@ from dinsight.models import (
     FittedMap,
     Job,
     Json,
-    Point,
     Stream,
     User,
     floats,
