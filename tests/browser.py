@@ -34,7 +34,7 @@ FLAGS = (
     "--enable-unsafe-swiftshader",  # WebGL in software, where there is no graphics card
 )
 DRIVER_NOTE = "GL Driver Message"  # the software driver's own remarks on its speed
-PATIENCE = 20.0
+PATIENCE = 45.0
 MAP = """
 const gd = document.querySelector("#live-map .js-plotly-plot");
 if (!gd || !gd.data || !gd.data.length) return null;
