@@ -226,13 +226,14 @@ def remove(session: Session, who: Identity, baseline_id: int) -> None:
     """Delete the baseline with its maps, streams and points.
 
     It locks in the order in which a fit (job, baseline) and a sender (stream, map) do, so that
-    they wait for each other and never deadlock.
+    they wait for each other and never deadlock: until the streams are held as well, a batch that
+    raises an alert may still refer to the baseline.
     """
     baseline = get(session, who, baseline_id)
     job = select(Job.id).where(Job.baseline_id == baseline_id).order_by(Job.id)
     session.execute(job.with_for_update())
     held = select(Baseline.id).where(Baseline.id == baseline_id, visible(who))
-    if session.scalar(held.with_for_update()) is None:
+    if session.scalar(held.with_for_update(key_share=True)) is None:
         raise BaselineNotFound()  # somebody else was faster
     stream = select(Stream.id).where(Stream.baseline_id == baseline_id).order_by(Stream.id)
     for stream_id in session.scalars(stream.with_for_update()):

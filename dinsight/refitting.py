@@ -58,7 +58,7 @@ def ask(session: Session, who: Identity, baseline_id: int, layout: str) -> Json:
     if running is None and layout == baseline.layout and _format(session, baseline) == maps.FORMAT:
         raise MapUnchanged(f"This baseline is drawn as {layout} already.")
     kept = select(Baseline.id).where(Baseline.id == baseline_id)
-    if session.scalar(kept.with_for_update(read=True, key_share=True)) is None:
+    if session.scalar(kept.with_for_update(key_share=True)) is None:
         raise BaselineNotFound()  # deleted meanwhile
     if not queue(session, baseline_id, layout, ""):
         session.refresh(baseline)
@@ -81,7 +81,7 @@ def queue_outdated(session: Session) -> int:
         .join(FittedMap, FittedMap.id == Baseline.map_id)
         .where(Baseline.status == "completed", FittedMap.format < maps.FORMAT)
         .order_by(Baseline.id)
-        .with_for_update(of=Baseline, read=True, key_share=True)
+        .with_for_update(of=Baseline, key_share=True)
     ).all()
     queued = sum(queue(session, row.id, row.layout, OUTDATED) for row in found)
     others = session.scalars(_kept().with_only_columns(Baseline.id).distinct()).all()
@@ -91,7 +91,7 @@ def queue_outdated(session: Session) -> int:
 def queue_kept(session: Session, baseline_id: int) -> bool:
     """Queue a refit of the last version that is not in force and has a map of an earlier format."""
     mine = _kept().where(Baseline.id == baseline_id).order_by(BaselineVersion.version.desc())
-    held = mine.limit(1).with_for_update(of=Baseline, read=True, key_share=True)
+    held = mine.limit(1).with_for_update(of=Baseline, key_share=True)
     found = session.execute(held).one_or_none()
     return found is not None and queue(
         session, baseline_id, found.layout, OUTDATED, kept=found.version
@@ -182,9 +182,10 @@ def adopt(
     With `kept` it is the map of that version, which is not in force: streams go on as they are.
 
     Locks in the order of `baselines.remove`: (job,) baseline, streams by id. The baseline is held
-    whole, so that no stream is made on the old map meanwhile.
+    so that no stream is made on the old map meanwhile, but alerts are, by a batch that holds its
+    stream.
     """
-    held = select(Baseline).where(Baseline.id == baseline_id).with_for_update()
+    held = select(Baseline).where(Baseline.id == baseline_id).with_for_update(key_share=True)
     baseline = session.scalar(held.execution_options(populate_existing=True))
     if baseline is None:
         raise LeaseLost()  # deleted meanwhile

@@ -119,7 +119,7 @@ def _hold(session: Session, stream_id: int, epoch: int) -> _Held | None:
         select(Baseline.id)
         .join(Stream, Stream.baseline_id == Baseline.id)
         .where(Stream.id == stream_id)
-        .with_for_update(read=True, key_share=True, of=Baseline, skip_locked=True)
+        .with_for_update(read=True, of=Baseline, skip_locked=True)
     )
     if session.scalar(kept) is None:
         return None

@@ -293,7 +293,7 @@ def check_name(name: str) -> None:
 def _create(session: Session, baseline: Baseline, name: str) -> None:
     check_name(name)
     kept = select(Baseline.map_id).where(Baseline.id == baseline.id)
-    map_id = session.scalar(kept.with_for_update(read=True, key_share=True))
+    map_id = session.scalar(kept.with_for_update(read=True))  # not while it is adopted on
     if map_id is None:
         raise BaselineNotFound()  # deleted meanwhile
     stream_id = session.scalar(

@@ -88,7 +88,7 @@ def _build(
     with sessions.begin() as session:
         fitting.hold(session, job_id, lease)
         held = select(Baseline.id).where(Baseline.id == baseline.id)
-        if session.scalar(held.with_for_update(read=True, key_share=True)) is None:
+        if session.scalar(held.with_for_update(key_share=True)) is None:
             raise LeaseLost()  # deleted meanwhile
         fitting.store_rows(session, baseline.id, len(old), added, metadata)
         map_id = fitting.store_map(session, baseline.id, made)

@@ -227,7 +227,7 @@ def _keep(session: Session, who: Identity, baseline_id: int) -> Baseline:
     """The baseline as it is now, fitted, and kept from deletion and from being adopted on."""
     baselines.require_fitted(baselines.get(session, who, baseline_id))
     kept = select(Baseline).where(Baseline.id == baseline_id)
-    kept = kept.with_for_update(read=True, key_share=True)
+    kept = kept.with_for_update(key_share=True)
     baseline = session.scalar(kept.execution_options(populate_existing=True))
     if baseline is None:
         raise BaselineNotFound()  # deleted meanwhile
@@ -235,8 +235,8 @@ def _keep(session: Session, who: Identity, baseline_id: int) -> Baseline:
 
 
 def _hold(session: Session, baseline_id: int) -> Baseline:
-    """The baseline, held whole: no stream, job or version of it is made meanwhile."""
-    held = select(Baseline).where(Baseline.id == baseline_id).with_for_update()
+    """The baseline, held as in `refitting.adopt`: no stream or version of it is made meanwhile."""
+    held = select(Baseline).where(Baseline.id == baseline_id).with_for_update(key_share=True)
     baseline = session.scalar(held.execution_options(populate_existing=True))
     if baseline is None:
         raise BaselineNotFound()  # deleted meanwhile

@@ -12,14 +12,14 @@ import pytest
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.orm import Session
 
-from dinsight import baselines, fitting, streams
+from dinsight import baselines, fitting, refitting, streams
 from dinsight.accounts import Identity
 from dinsight.errors import BaselineNotFound
 from dinsight.ingest import Incoming, ingest
 from dinsight.mapstore import load_map
-from dinsight.models import Audit, Baseline, FittedMap, Job
+from dinsight.models import Alert, Audit, Baseline, FittedMap, Job
 from dinsight.services import Services
-from tests.factories import BASELINE, FEATURES, csv, healthy
+from tests.factories import BASELINE, FEATURES, csv, failing, healthy
 
 SECONDS = 10
 LEASE = "ours"
@@ -93,6 +93,26 @@ def test_a_deletion_waits_for_a_reset(
         deletion.result(SECONDS)
     with services.sessions() as session:
         assert session.scalar(select(func.count()).select_from(Baseline)) == 0
+
+
+@pytest.mark.parametrize("what", ["remove", "adopt"])
+def test_a_batch_that_raises_an_alert_is_waited_for(
+    services: Services, act: Act, user: Identity, baseline_id: int, made: fitting.Made, what: str
+) -> None:
+    def adopt() -> None:
+        with services.sessions.begin() as session:
+            refitting.adopt(session, baseline_id, made, services.now())
+
+    act("post")
+    with ThreadPoolExecutor(1) as pool, services.sessions() as session:
+        streams.lock(session, user, baseline_id, "default")
+        meeting = pool.submit(adopt) if what == "adopt" else pool.submit(act, what)
+        wait_until_blocked(session)
+        incoming = Incoming(csv(failing(8)), "x.csv", "default")
+        ingest(session, user, baseline_id, incoming, limits=services.limits, now=services.now())
+        assert session.scalars(select(Alert.title)).all() == ["Failing"]
+        session.commit()
+        meeting.result(SECONDS)
 
 
 def test_of_two_deletions_one_finds_nothing(

@@ -26,6 +26,7 @@ from dinsight import (
     report_card,
     retention,
     safeguards,
+    streams,
     version_compare,
     versions,
     work,
@@ -807,3 +808,17 @@ def test_a_failed_renewal_leaves_the_version_and_says_so(
     with pytest.raises(MapOutdated, match=r"It broke\. Refit the baseline"):
         compare(lab)
     assert lab.states() == {1: "in_force", 2: "review"}
+
+
+def test_a_batch_that_raises_an_alert_is_waited_for(lab: Workshop) -> None:
+    lab.second()
+    lab.do(streams.reset, "default", now=NOW)
+    lab.send(healthy(3))
+    with ThreadPoolExecutor(1) as pool, lab.services.sessions() as session:
+        streams.lock(session, lab.who, lab.id, "default")
+        adopting = pool.submit(lab.adopt, 2)
+        wait_until_blocked(session)
+        incoming = Incoming(csv(failing(20)), "batch.csv")
+        ingest(session, lab.who, lab.id, incoming, limits=lab.services.limits, now=NOW)
+        session.commit()
+        assert adopting.result(SECONDS)["version"] == 2
