@@ -215,6 +215,21 @@ def test_a_rule_that_changes_begins_anew(plant: Plant) -> None:
     assert [a["condition"] for a in plant.alerts()] == ["active", "cleared"]
 
 
+def test_a_rule_that_was_off_for_a_while_remembers_nothing(plant: Plant) -> None:
+    level = plant.rules()["level"]
+    rule = plant.rule(kind="score", level=None, score=0.9, seconds=60, name="Sixty")
+    plant.send(failing(8))
+    plant.do(acting.resolve, plant.alerts()[0]["id"])
+    for each in (rule, level):
+        plant.change(each["id"], enabled=False)
+    plant.send(healthy(5), after=1800.0)
+    for each in (rule, level):
+        plant.change(each["id"], enabled=True)
+    plant.send(failing(8), after=1800.0)
+    active = [a["title"] for a in plant.alerts() if a["condition"] == "active"]
+    assert active == ["Failing"]  # no longer waiting; and the 60 s begin anew
+
+
 def test_a_batch_that_waited_while_its_rules_changed_is_judged_by_the_new_ones(
     plant: Plant,
 ) -> None:

@@ -56,15 +56,21 @@ def of_rule(session: Session, rule_id: int, why: str, *, now: dt.datetime) -> No
     active = select(Alert).where(Alert.rule_id == rule_id, Alert.cleared_at.is_(None))
     for alert in session.scalars(active.order_by(Alert.id)).all():
         _close(session, streams[alert.stream_id], alert, why, now)
+    for stream in streams.values():
+        _forget_rule(stream, rule_id)
+
+
+def _forget_rule(stream: Stream, rule_id: int | None) -> None:
+    """Let a rule begin anew on a held stream, whatever it has counted or waits for."""
+    known = stream.alert_state.get(RULES, {})
+    if str(rule_id) in known:
+        kept = {key: each for key, each in known.items() if key != str(rule_id)}
+        stream.alert_state = {**stream.alert_state, RULES: kept}
 
 
 def _close(session: Session, stream: Stream, alert: Alert, why: str, now: dt.datetime) -> None:
     alert.cleared_at, alert.cleared_seq = now, stream.next_seq - 1
     events.record(session, alert, "closed", at=now, details={"reason": why})
-    kept = {
-        key: each
-        for key, each in stream.alert_state.get(RULES, {}).items()
-        if key != str(alert.rule_id)
-    }
-    stream.alert_state = {RULES: kept, TOLD: events.count(session, stream.id)}
+    _forget_rule(stream, alert.rule_id)
+    stream.alert_state = {**stream.alert_state, TOLD: events.count(session, stream.id)}
     news.changed(session, stream.id)
