@@ -299,6 +299,29 @@ def test_a_slow_stream_is_not_silent_and_a_stopped_one_is_expected_to_be(plant: 
     assert plant.alerts()[0]["condition"] == "cleared"
 
 
+def test_the_servers_own_absence_is_no_silence_of_its_streams(plant: Plant) -> None:
+    watch = stale.StaleWatch(plant.services.database)
+
+    def looks(seconds: int) -> int:
+        found = 0
+        for _ in range(0, seconds, 5):
+            plant.now += dt.timedelta(seconds=5)
+            found += watch.look(plant.now)
+        return found
+
+    for _ in range(4):
+        plant.send(healthy(1))
+    plant.now += dt.timedelta(seconds=120)
+    assert (looks(60), looks(10)) == (0, 1)  # at its start
+    plant.send(healthy(1))
+    plant.now += dt.timedelta(seconds=120)
+    assert (looks(60), looks(10)) == (0, 1)  # after a gap
+    plant.send(healthy(1))
+    assert looks(40) == 0
+    watch.recover()  # after a look that failed
+    assert (looks(60), looks(10)) == (0, 1)
+
+
 def test_nobody_sees_or_changes_anothers_alerts(plant: Plant, other: Identity) -> None:
     plant.send(failing(8))
     (alert,) = plant.alerts()

@@ -90,7 +90,7 @@ def test_a_slow_stream_is_looked_at_without_being_held(
     for _ in range(4):
         plant.send(healthy(1), after=40.0)
     held: list[int] = []
-    monkeypatch.setattr(stale, "_settle", lambda sessions, stream_id, now: held.append(stream_id))
+    monkeypatch.setattr(stale, "_settle", lambda sessions, stream_id, *_: held.append(stream_id))
     plant.now += dt.timedelta(seconds=100)  # beyond the rule's, within its pace
     stale.look(plant.services.sessions, plant.now)
     assert held == []
