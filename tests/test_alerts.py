@@ -322,6 +322,30 @@ def test_the_servers_own_absence_is_no_silence_of_its_streams(plant: Plant) -> N
     assert (looks(60), looks(10)) == (0, 1)
 
 
+@pytest.mark.parametrize("told_before", [True, False])
+def test_a_refit_hides_no_silence(plant: Plant, told_before: bool) -> None:
+    from sqlalchemy import select
+
+    from dinsight import mapstore, refitting
+    from dinsight.models import Baseline, FittedMap
+
+    for _ in range(4):
+        plant.send(healthy(1))
+    assert look(plant, 70 if told_before else 10) == int(told_before)
+    with plant.services.sessions.begin() as session:
+        baseline = session.get_one(Baseline, plant.baseline_id, with_for_update=True)
+        assert baseline.map_id
+        sha256 = session.scalars(
+            select(FittedMap.sha256).where(FittedMap.id == baseline.map_id)
+        ).one()
+        fitted = mapstore.load_map(session, sha256)
+        refitting.put_in_force(session, baseline, baseline.map_id, fitted, plant.now)
+    assert look(plant, 70) == int(not told_before)
+    assert [(a["title"], a["condition"]) for a in plant.alerts()] == [("No points", "active")]
+    plant.send(healthy(1))
+    assert [a["condition"] for a in plant.alerts()] == ["cleared"]
+
+
 def test_nobody_sees_or_changes_anothers_alerts(plant: Plant, other: Identity) -> None:
     plant.send(failing(8))
     (alert,) = plant.alerts()

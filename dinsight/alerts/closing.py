@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from dinsight import news
 from dinsight.alerts import events
 from dinsight.alerts.events import RULES, TOLD
+from dinsight.alerts.words import STALE
 from dinsight.models import Alert, AlertRule, Stream
 
 
@@ -36,6 +37,22 @@ def forget(session: Session, stream: Stream, why: str, *, now: dt.datetime) -> N
     """Close all of a held stream's alerts: its rules begin anew, as with a new epoch."""
     of_stream(session, stream, why, now=now)
     stream.alert_state = {TOLD: events.count(session, stream.id)} if stream.alert_state else {}
+
+
+def carry_over(session: Session, stream: Stream, why: str, *, now: dt.datetime) -> None:
+    """The same, but for silence, which goes on whatever map the points are placed on."""
+    open_ = select(Alert).where(Alert.stream_id == stream.id, Alert.cleared_at.is_(None))
+    others = {each.rule["kind"] for each in session.scalars(open_)} - {STALE}
+    of_stream(session, stream, why, now=now, kinds=others)
+    mine = select(AlertRule.id).where(
+        AlertRule.baseline_id == stream.baseline_id, AlertRule.kind == STALE
+    )
+    silence = {str(number) for number in session.scalars(mine)}
+    known = stream.alert_state.get(RULES, {})
+    kept = {key: each for key, each in known.items() if key in silence}
+    if stream.alert_state:
+        told = {TOLD: events.count(session, stream.id)}
+        stream.alert_state = ({RULES: kept} if kept else {}) | told
 
 
 def of_rule(session: Session, rule_id: int, why: str, *, now: dt.datetime) -> None:

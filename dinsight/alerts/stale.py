@@ -25,6 +25,7 @@ from dinsight.status import allowance
 # Any number will do; it only has to be the same in every instance.
 LOCK = 7_402_317
 LOOK_SECONDS = 5.0
+EXPECTED = ("streaming", "not_started")  # and a point came, before a refit at the latest
 BREAK = dt.timedelta(seconds=4 * LOOK_SECONDS)  # between two looks: nobody was there to look
 
 
@@ -47,7 +48,8 @@ def look(sessions: Sessions, now: dt.datetime, since: dt.datetime | None = None)
 def _suspects(now: dt.datetime) -> Any:
     """Streams that are silent for a rule's time and have no alert, or that have one in vain."""
     least = func.make_interval(0, 0, 0, 0, 0, 0, AlertRule.seconds)
-    silent = (Stream.state == "streaming") & (Stream.last_point_at < now - least)
+    ended = Stream.state.not_in(EXPECTED) | Stream.last_point_at.is_(None)
+    silent = ~ended & (Stream.last_point_at < now - least)
     active = (
         select(Alert.id)
         .where(Alert.stream_id == Stream.id, Alert.rule_id == AlertRule.id)
@@ -59,7 +61,7 @@ def _suspects(now: dt.datetime) -> Any:
         .join(Baseline, Baseline.id == Stream.baseline_id)
         .join(AlertRule, (AlertRule.baseline_id == Stream.baseline_id) & AlertRule.enabled)
         .where(AlertRule.kind == STALE)
-        .where(or_(silent & ~active, (Stream.state != "streaming") & active))
+        .where(or_(silent & ~active, ended & active))
         .order_by(Stream.id)
     )
 
@@ -73,7 +75,7 @@ def _settle(
         rule = None if stream is None else _rule(session, stream.baseline_id)
         if stream is None or rule is None or not _is_due(session, stream, rule, now, since):
             return False
-        if stream.state != "streaming":
+        if not _is_expected(stream):
             closing.of_stream(session, stream, "No point is expected.", now=now, kinds={STALE})
             return True
         ledger = _ledger(session, stream, now)
@@ -90,11 +92,16 @@ def _is_due(
     since: dt.datetime | None,
 ) -> bool:
     """Whether there is anything to do about a suspect, as far as its row tells."""
-    if stream.state != "streaming":
+    if not _is_expected(stream):
         return True
     return bool(_silence(stream, rule, now, since)) and _ledger(session, stream, now).due(
         rule, True
     )
+
+
+def _is_expected(stream: Stream) -> bool:
+    """Whether points are to come: some came, if only before the baseline was refitted."""
+    return stream.state in EXPECTED and stream.last_point_at is not None
 
 
 def _silence(stream: Stream, rule: rules.Rule, now: dt.datetime, since: dt.datetime | None) -> str:
