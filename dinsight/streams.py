@@ -208,7 +208,8 @@ def reset(
     stream = lock(session, who, baseline_id, name)
     archived = stream.next_seq - 1
     current = session.scalars(select(Baseline.map_id).where(Baseline.id == baseline_id)).one()
-    _begin_epoch(session, stream, current or stream.map_id, "The stream was reset.", now=now)
+    closing.forget(session, stream, "The stream was reset.", now=now)
+    _begin_epoch(session, stream, current or stream.map_id, now=now)
     stream.run_epoch, stream.carried = stream.epoch, 0
     stream.state = "not_started"
     stream.declared_total = None
@@ -240,7 +241,15 @@ def carry_over(
     """
     archived = stream.next_seq - 1
     stream.settings = {**stream.settings, **sensitivity.again(stream.settings, fitted)}
-    _begin_epoch(session, stream, map_id, "The baseline was refitted.", now=now)
+    expected = stream.state in {"streaming", "not_started"}
+    last = stream.last_point_at if expected else None
+    why = "The baseline was refitted."
+    if expected:
+        closing.carry_over(session, stream, why, now=now)
+    else:
+        closing.forget(session, stream, why, now=now)
+    _begin_epoch(session, stream, map_id, now=now)
+    stream.last_point_at = last  # it is as silent as it was
     stream.carried += archived
     if stream.declared_total is not None:
         rest = stream.declared_total - archived
@@ -249,10 +258,7 @@ def carry_over(
         stream.state = "not_started"
 
 
-def _begin_epoch(
-    session: Session, stream: Stream, map_id: int, why: str, *, now: dt.datetime
-) -> None:
-    closing.forget(session, stream, why, now=now)
+def _begin_epoch(session: Session, stream: Stream, map_id: int, *, now: dt.datetime) -> None:
     session.execute(
         update(Epoch)
         .where(Epoch.stream_id == stream.id, Epoch.epoch == stream.epoch)

@@ -217,6 +217,21 @@ def test_a_rule_that_changes_begins_anew(plant: Plant) -> None:
     assert [a["condition"] for a in plant.alerts()] == ["active", "cleared"]
 
 
+def test_a_rule_that_was_off_for_a_while_remembers_nothing(plant: Plant) -> None:
+    level = plant.rules()["level"]
+    rule = plant.rule(kind="score", level=None, score=0.9, seconds=60, name="Sixty")
+    plant.send(failing(8))
+    plant.do(acting.resolve, plant.alerts()[0]["id"])
+    for each in (rule, level):
+        plant.change(each["id"], enabled=False)
+    plant.send(healthy(5), after=1800.0)
+    for each in (rule, level):
+        plant.change(each["id"], enabled=True)
+    plant.send(failing(8), after=1800.0)
+    active = [a["title"] for a in plant.alerts() if a["condition"] == "active"]
+    assert active == ["Failing"]  # no longer waiting; and the 60 s begin anew
+
+
 def test_a_batch_that_waited_while_its_rules_changed_is_judged_by_the_new_ones(
     plant: Plant,
 ) -> None:
@@ -284,6 +299,53 @@ def test_a_slow_stream_is_not_silent_and_a_stopped_one_is_expected_to_be(plant: 
         streams.control(session, plant.who, plant.baseline_id, "default", "stop")
     assert look(plant, 1) == 1
     assert plant.alerts()[0]["condition"] == "cleared"
+
+
+def test_the_servers_own_absence_is_no_silence_of_its_streams(plant: Plant) -> None:
+    watch = stale.StaleWatch(plant.services.database)
+
+    def looks(seconds: int) -> int:
+        found = 0
+        for _ in range(0, seconds, 5):
+            plant.now += dt.timedelta(seconds=5)
+            found += watch.look(plant.now)
+        return found
+
+    for _ in range(4):
+        plant.send(healthy(1))
+    plant.now += dt.timedelta(seconds=120)
+    assert (looks(60), looks(10)) == (0, 1)  # at its start
+    plant.send(healthy(1))
+    plant.now += dt.timedelta(seconds=120)
+    assert (looks(60), looks(10)) == (0, 1)  # after a gap
+    plant.send(healthy(1))
+    assert looks(40) == 0
+    watch.recover()  # after a look that failed
+    assert (looks(60), looks(10)) == (0, 1)
+
+
+@pytest.mark.parametrize("told_before", [True, False])
+def test_a_refit_hides_no_silence(plant: Plant, told_before: bool) -> None:
+    from sqlalchemy import select
+
+    from dinsight import mapstore, refitting
+    from dinsight.models import Baseline, FittedMap
+
+    for _ in range(4):
+        plant.send(healthy(1))
+    assert look(plant, 70 if told_before else 10) == int(told_before)
+    with plant.services.sessions.begin() as session:
+        baseline = session.get_one(Baseline, plant.baseline_id, with_for_update=True)
+        assert baseline.map_id
+        sha256 = session.scalars(
+            select(FittedMap.sha256).where(FittedMap.id == baseline.map_id)
+        ).one()
+        fitted = mapstore.load_map(session, sha256)
+        refitting.put_in_force(session, baseline, baseline.map_id, fitted, plant.now)
+    assert look(plant, 70) == int(not told_before)
+    assert [(a["title"], a["condition"]) for a in plant.alerts()] == [("No points", "active")]
+    plant.send(healthy(1))
+    assert [a["condition"] for a in plant.alerts()] == ["cleared"]
 
 
 def test_nobody_sees_or_changes_anothers_alerts(plant: Plant, other: Identity) -> None:

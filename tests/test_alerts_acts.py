@@ -98,7 +98,7 @@ def test_a_slow_stream_is_looked_at_without_being_held(
     for _ in range(4):
         plant.send(healthy(1), after=40.0)
     held: list[int] = []
-    monkeypatch.setattr(stale, "_settle", lambda sessions, stream_id, now: held.append(stream_id))
+    monkeypatch.setattr(stale, "_settle", lambda sessions, stream_id, *_: held.append(stream_id))
     plant.now += dt.timedelta(seconds=100)  # beyond the rule's, within its pace
     stale.look(plant.services.sessions, plant.now)
     assert held == []
@@ -197,6 +197,39 @@ def test_an_end_by_hand_is_told_at_once(services: Services, plant: Plant) -> Non
     resolve_newest(plant)
     told = [(notice.event, notice.due_at <= notice.created_at) for notice in notices(services)]
     assert sorted(told) == [("acknowledged", True), ("cleared", True), ("raised", True)]
+
+
+def test_what_is_raised_on_the_shelf_is_told_when_that_ends_unless_it_is_over_or_seen(
+    services: Services, plant: Plant
+) -> None:
+    plant.send(failing(8))
+    plant.send(healthy(3))
+    (first,) = plant.alerts()
+    until = plant.now + dt.timedelta(hours=8)
+    plant.do(acting.shelve, first["id"], until.isoformat())
+    add_channel(services, plant.who.id, "https://a.example.com")
+    plant.send(failing(8), after=3600.0)
+    hours_left = (until - plant.now).total_seconds()
+    assert waits(services) == [("raised", hours_left)]
+    plant.send(healthy(3))
+    assert waits(services) == []
+    plant.send(failing(8))
+    assert waits(services) == [("raised", hours_left - 2)]
+    second = max(plant.alerts(), key=lambda alert: alert["id"])
+    later = plant.now + dt.timedelta(hours=20)
+    plant.do(acting.shelve, second["id"], later.isoformat())
+    ((event, wait),) = waits(services)
+    assert (event, wait) == ("raised", pytest.approx(20 * 3600, abs=60))
+    plant.do(acting.shelve, second["id"], None)
+    (told,) = notices(services)
+    assert told.due_at - told.created_at < dt.timedelta(minutes=1)
+    plant.send(healthy(3))
+    plant.do(acting.shelve, second["id"], later.isoformat())
+    plant.send(failing(8), after=3600.0)
+    third = max(plant.alerts(), key=lambda alert: alert["id"])
+    assert [n.alert_id for n in notices(services) if n.event == "raised"][1:] == [third["id"]]
+    plant.do(acting.acknowledge, third["id"])
+    assert [n.alert_id for n in notices(services) if n.event == "raised"] == [second["id"]]
 
 
 def test_what_flickers_within_a_batch_is_counted_and_not_written_each_time(

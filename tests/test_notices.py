@@ -151,10 +151,12 @@ def test_a_shelved_alert_tells_nobody_until_its_time_is_up(
 ) -> None:
     add_channel(services, user.id, "https://a.example.com")
     now = services.now()
-    machine.tell("raised", shelved_until=now + HOUR)
-    assert notices(services) == []
+    machine.tell("raised", "acknowledged", "cleared", shelved_until=now + HOUR)
+    (waiting,) = notices(services)
+    assert waiting.event == "raised"
+    assert abs(waiting.due_at - now - HOUR) < dt.timedelta(minutes=1)
     machine.tell("raised", shelved_until=now - HOUR)
-    assert len(notices(services)) == 1
+    assert len(notices(services)) == 2
 
 
 def test_what_is_rolled_back_is_never_sent(

@@ -11,11 +11,12 @@ from sqlalchemy.orm import Session
 from dinsight import baselines, candidates, news
 from dinsight.accounts import Identity
 from dinsight.alerts import events, listing
-from dinsight.alerts.engine import State
+from dinsight.alerts.engine import RAISED, State
 from dinsight.alerts.events import RULES, TOLD
 from dinsight.alerts.words import ANOMALY, NEW_NORMAL, VERDICTS
 from dinsight.errors import AlertNotFound, InvalidRequest
 from dinsight.models import Alert, Baseline, Json, Stream
+from dinsight.notices import outbox
 
 NOTE_LENGTH = 1_000
 LONGEST_SHELF = dt.timedelta(days=30)
@@ -67,6 +68,7 @@ def shelve(session: Session, who: Identity, alert_id: int, until: Any, *, now: d
             each.shelved_until, each.shelved_by = moment, who.id if moment else None
             kind = "shelved" if moment else "unshelved"
             events.record(session, each, kind, at=now, user_id=who.id, details=told)
+            outbox.move(session, each, RAISED, moment - now if moment else dt.timedelta())
     return _done(session, who, stream, alert, now)
 
 

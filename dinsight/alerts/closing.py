@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from dinsight import news
 from dinsight.alerts import events
 from dinsight.alerts.events import RULES, TOLD
-from dinsight.alerts.words import SEVERITIES
+from dinsight.alerts.words import SEVERITIES, STALE
 from dinsight.models import Alert, AlertRule, Stream
 
 
@@ -39,6 +39,22 @@ def forget(session: Session, stream: Stream, why: str, *, now: dt.datetime) -> N
     stream.alert_state = {TOLD: events.count(session, stream.id)} if stream.alert_state else {}
 
 
+def carry_over(session: Session, stream: Stream, why: str, *, now: dt.datetime) -> None:
+    """The same, but for silence, which goes on whatever map the points are placed on."""
+    open_ = select(Alert).where(Alert.stream_id == stream.id, Alert.cleared_at.is_(None))
+    others = {each.rule["kind"] for each in session.scalars(open_)} - {STALE}
+    of_stream(session, stream, why, now=now, kinds=others)
+    mine = select(AlertRule.id).where(
+        AlertRule.baseline_id == stream.baseline_id, AlertRule.kind == STALE
+    )
+    silence = {str(number) for number in session.scalars(mine)}
+    known = stream.alert_state.get(RULES, {})
+    kept = {key: each for key, each in known.items() if key in silence}
+    if stream.alert_state:
+        told = {TOLD: events.count(session, stream.id)}
+        stream.alert_state = ({RULES: kept} if kept else {}) | told
+
+
 def of_rule(session: Session, rule_id: int, why: str, *, now: dt.datetime) -> None:
     """Close the active alerts of a rule, on every stream; the baseline is held.
 
@@ -49,6 +65,8 @@ def of_rule(session: Session, rule_id: int, why: str, *, now: dt.datetime) -> No
     active = select(Alert).where(Alert.rule_id == rule_id, Alert.cleared_at.is_(None))
     for alert in session.scalars(active.order_by(Alert.id)).all():
         _close(session, streams[alert.stream_id], alert, why, now)
+    for stream in streams.values():
+        _forget_rule(stream, rule_id)
 
 
 def grade(session: Session, rule_id: int, severity: str, *, now: dt.datetime) -> None:
@@ -77,13 +95,17 @@ def _hold_streams(session: Session, rule_id: int) -> dict[int, Stream]:
     return {stream.id: stream for stream in session.scalars(mine)}
 
 
+def _forget_rule(stream: Stream, rule_id: int | None) -> None:
+    """Let a rule begin anew on a held stream, whatever it has counted or waits for."""
+    known = stream.alert_state.get(RULES, {})
+    if str(rule_id) in known:
+        kept = {key: each for key, each in known.items() if key != str(rule_id)}
+        stream.alert_state = {**stream.alert_state, RULES: kept}
+
+
 def _close(session: Session, stream: Stream, alert: Alert, why: str, now: dt.datetime) -> None:
     alert.cleared_at, alert.cleared_seq = now, stream.next_seq - 1
     events.record(session, alert, "closed", at=now, details={"reason": why})
-    kept = {
-        key: each
-        for key, each in stream.alert_state.get(RULES, {}).items()
-        if key != str(alert.rule_id)
-    }
-    stream.alert_state = {RULES: kept, TOLD: events.count(session, stream.id)}
+    _forget_rule(stream, alert.rule_id)
+    stream.alert_state = {**stream.alert_state, TOLD: events.count(session, stream.id)}
     news.changed(session, stream.id)

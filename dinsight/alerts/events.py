@@ -7,12 +7,13 @@ import datetime as dt
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from dinsight.alerts.engine import AGAIN, CLEARED, REJOIN_SECONDS
+from dinsight.alerts.engine import AGAIN, CLEARED, RAISED, REJOIN_SECONDS
 from dinsight.alerts.words import SEVERITIES
 from dinsight.models import Alert, AlertEvent, Json
 from dinsight.notices import outbox
 
 ENDS = {"closed": "cleared", "resolved": "cleared"}  # as those who are told of it hear it
+SEEN = {"acknowledged", CLEARED}  # what was raised on the shelf needs no telling after that
 # When those who are told of alerts hear that one is over by itself: once it can no longer be raised
 # again, so that what flickers is told once, and nobody believes to be over what is not.
 SETTLED = dt.timedelta(seconds=REJOIN_SECONDS + 30)
@@ -31,10 +32,15 @@ def record(
 ) -> None:
     """Note an event of an alert that is stored, in the transaction that brings it about."""
     alert.changed_at = at
+    told = ENDS.get(kind, kind)
     if kind == AGAIN:
         outbox.withdraw(session, alert, CLEARED)
+        if alert.acknowledged_at is None and not outbox.has_told(session, alert, RAISED):
+            told = RAISED  # it came and went on the shelf
+    elif told in SEEN:
+        outbox.withdraw(session, alert, RAISED)
     wait = SETTLED if kind == CLEARED else None
-    outbox.write(session, alert, ENDS.get(kind, kind), now=at, wait=wait)
+    outbox.write(session, alert, told, now=at, wait=wait)
     session.add(
         AlertEvent(
             alert_id=alert.id, at=at, kind=kind, seq=seq, user_id=user_id, details=details or {}

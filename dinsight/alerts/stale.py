@@ -25,25 +25,31 @@ from dinsight.status import allowance
 # Any number will do; it only has to be the same in every instance.
 LOCK = 7_402_317
 LOOK_SECONDS = 5.0
+EXPECTED = ("streaming", "not_started")  # and a point came, before a refit at the latest
+BREAK = dt.timedelta(seconds=4 * LOOK_SECONDS)  # between two looks: nobody was there to look
 
 
-def look(sessions: Sessions, now: dt.datetime) -> int:
-    """Raise and close what is due; how many alerts were. Nothing while another instance looks."""
+def look(sessions: Sessions, now: dt.datetime, since: dt.datetime | None = None) -> int:
+    """Raise and close what is due; how many alerts were. Nothing while another instance looks.
+
+    Silence counts from `since` on, if that is given: before, a point could not have come.
+    """
     with sessions.begin() as session:
         if not session.scalar(select(func.pg_try_advisory_xact_lock(LOCK))):
             return 0
         suspects = []
         for stream, revision in session.execute(_suspects(now)):
             rule = _rule(session, stream.baseline_id, revision)
-            if rule is not None and _is_due(session, stream, rule, now):
+            if rule is not None and _is_due(session, stream, rule, now, since):
                 suspects.append(stream.id)
-    return sum(_settle(sessions, stream_id, now) for stream_id in suspects)
+    return sum(_settle(sessions, stream_id, now, since) for stream_id in suspects)
 
 
 def _suspects(now: dt.datetime) -> Any:
     """Streams that are silent for a rule's time and have no alert, or that have one in vain."""
     least = func.make_interval(0, 0, 0, 0, 0, 0, AlertRule.seconds)
-    silent = (Stream.state == "streaming") & (Stream.last_point_at < now - least)
+    ended = Stream.state.not_in(EXPECTED) | Stream.last_point_at.is_(None)
+    silent = ~ended & (Stream.last_point_at < now - least)
     active = (
         select(Alert.id)
         .where(Alert.stream_id == Stream.id, Alert.rule_id == AlertRule.id)
@@ -55,39 +61,55 @@ def _suspects(now: dt.datetime) -> Any:
         .join(Baseline, Baseline.id == Stream.baseline_id)
         .join(AlertRule, (AlertRule.baseline_id == Stream.baseline_id) & AlertRule.enabled)
         .where(AlertRule.kind == STALE)
-        .where(or_(silent & ~active, (Stream.state != "streaming") & active))
+        .where(or_(silent & ~active, ended & active))
         .order_by(Stream.id)
     )
 
 
-def _settle(sessions: Sessions, stream_id: int, now: dt.datetime) -> bool:
+def _settle(
+    sessions: Sessions, stream_id: int, now: dt.datetime, since: dt.datetime | None
+) -> bool:
     """Look at one stream again, held; whether anything was raised or closed."""
     with sessions.begin() as session:
         stream = session.get(Stream, stream_id, with_for_update=True)
         rule = None if stream is None else _rule(session, stream.baseline_id)
-        if stream is None or rule is None or not _is_due(session, stream, rule, now):
+        if stream is None or rule is None or not _is_due(session, stream, rule, now, since):
             return False
-        if stream.state != "streaming":
+        if not _is_expected(stream):
             closing.of_stream(session, stream, "No point is expected.", now=now, kinds={STALE})
             return True
         ledger = _ledger(session, stream, now)
-        ledger.switch(rule, True, stream.next_seq - 1, _silence(stream, rule, now))
+        ledger.switch(rule, True, stream.next_seq - 1, _silence(stream, rule, now, since))
         stream.alert_state = ledger.to_dict()
         return True
 
 
-def _is_due(session: Session, stream: Stream, rule: rules.Rule, now: dt.datetime) -> bool:
+def _is_due(
+    session: Session,
+    stream: Stream,
+    rule: rules.Rule,
+    now: dt.datetime,
+    since: dt.datetime | None,
+) -> bool:
     """Whether there is anything to do about a suspect, as far as its row tells."""
-    if stream.state != "streaming":
+    if not _is_expected(stream):
         return True
-    return bool(_silence(stream, rule, now)) and _ledger(session, stream, now).due(rule, True)
+    return bool(_silence(stream, rule, now, since)) and _ledger(session, stream, now).due(
+        rule, True
+    )
 
 
-def _silence(stream: Stream, rule: rules.Rule, now: dt.datetime) -> str:
+def _is_expected(stream: Stream) -> bool:
+    """Whether points are to come: some came, if only before the baseline was refitted."""
+    return stream.state in EXPECTED and stream.last_point_at is not None
+
+
+def _silence(stream: Stream, rule: rules.Rule, now: dt.datetime, since: dt.datetime | None) -> str:
     """What there is to say of a silent stream; nothing of one whose pace explains it."""
     least = rule.condition.seconds or rules.STALE_SECONDS
     allowed = allowance(stream.arrivals, stream.settings, least)
-    silence = (now - (stream.last_point_at or now)).total_seconds()
+    last = stream.last_point_at or now
+    silence = (now - (max(last, since) if since else last)).total_seconds()
     if silence <= allowed:
         return ""
     return f"No point for {silence:.0f} s, where one was due within {allowed:.0f} s."
@@ -106,10 +128,23 @@ class StaleWatch(Background):
     def __init__(self, database: Database) -> None:
         super().__init__()
         self._database = database
+        self._since: dt.datetime | None = None  # it has looked without a break
+        self._last = dt.datetime.min.replace(tzinfo=dt.UTC)
 
     def step(self) -> float:
-        look(self._database.sessions, dt.datetime.now(dt.UTC))
+        self.look(dt.datetime.now(dt.UTC))
         return LOOK_SECONDS
+
+    def look(self, now: dt.datetime) -> int:
+        """Look; silence from before a break is the server's own, and is not held against anyone."""
+        if self._since is None or now - self._last > BREAK:
+            self._since = now
+        found = look(self._database.sessions, now, self._since)
+        self._last = now
+        return found
+
+    def recover(self) -> None:
+        self._since = None
 
 
 def _rule(session: Session, baseline_id: int, revision: str | None = None) -> rules.Rule | None:

@@ -24,3 +24,6 @@ def link(baseline_id: int, stream: str, epoch: int, seq: int) -> str:
     """The address of the streaming page at that moment, without the server's."""
     query = {"baseline_id": baseline_id, "stream": stream, "epoch": epoch, "at": max(1, seq)}
     return f"{PAGE}?{urlencode(query)}"
+
+
+STALE = "stale"  # the kind of the rule about silence

@@ -20,7 +20,8 @@ from dinsight.background import Background
 from dinsight.models import Alert, Baseline, Channel, Json, Notice, Stream, User
 
 # What is worth a message. That an alert is raised once more, shelved or judged is not.
-EVENTS = frozenset({"raised", "severity_raised", "acknowledged", "cleared"})
+RAISED = "raised"
+EVENTS = frozenset({RAISED, "severity_raised", "acknowledged", "cleared"})
 TEST = "test"
 TEST_MESSAGE = "This is a test: alerts of your machines will arrive here."
 WRITTEN = "dinsight.notices"  # in a session's `info`
@@ -39,11 +40,14 @@ def write(
     """Put a notice of this event into the session's transaction for each channel that wants it.
 
     It is sent after `wait`, or at once; until then it can be withdrawn. Says how many. A shelved
-    alert tells nobody, nor does an event that is not one of `EVENTS`.
+    alert tells nobody, but that it was raised once its shelf ends; nor does an event that is not
+    one of `EVENTS`.
     """
     shelved = alert.shelved_until is not None and alert.shelved_until > now
-    if event not in EVENTS or shelved:
+    if event not in EVENTS or (shelved and event != RAISED):
         return 0
+    if shelved and alert.shelved_until is not None:
+        wait = alert.shelved_until - now
     session.flush()  # so that a new alert has its id
     rows = session.execute(_listening(alert)).all()
     for channel_id, baseline, stream in rows:
@@ -56,6 +60,20 @@ def withdraw(session: Session, alert: Alert, event: str) -> None:
     """Take back the notices of an alert's event that are not yet due."""
     mine = (Notice.alert_id == alert.id, Notice.event == event, Notice.attempts == 0)
     session.execute(delete(Notice).where(*mine, PENDING, Notice.due_at > func.now()))
+
+
+def move(session: Session, alert: Alert, event: str, wait: dt.timedelta) -> None:
+    """Let the notices of an alert's event that are not yet due be sent after `wait` from now."""
+    mine = (Notice.alert_id == alert.id, Notice.event == event, Notice.attempts == 0)
+    waiting = update(Notice).where(*mine, PENDING, Notice.due_at > func.now())
+    session.execute(waiting.values(due_at=func.now() + wait))
+    session.info[WRITTEN] = True
+
+
+def has_told(session: Session, alert: Alert, event: str) -> bool:
+    """Whether there is a notice of this event, sent or waiting."""
+    told = select(Notice.id).where(Notice.alert_id == alert.id, Notice.event == event)
+    return session.scalar(told.limit(1)) is not None
 
 
 def write_test(session: Session, channel: Channel, *, now: dt.datetime) -> str:
