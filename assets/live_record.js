@@ -69,11 +69,14 @@
       }
     }
 
-    const whole = (found) => Boolean(found)
-      && (found.n === SIZE || found.first + found.n > line.last_seq);
+    /** Retention may have taken its beginning: whether it is all here, its end tells. */
+    const whole = (which) => {
+      const found = chunks.get(which);
+      return Boolean(found) && found.first + found.n > Math.min((which + 1) * SIZE, line.last_seq);
+    };
 
     async function fetch_(which) {
-      if (closed || asked.has(which) || whole(chunks.get(which))) return;
+      if (closed || asked.has(which) || whole(which)) return;
       asked.add(which);
       try {
         const found = unpacked(await get(path("playback", { first: which * SIZE + 1, count: SIZE })));
@@ -129,7 +132,7 @@
       if (high - low >= MOST) return;
       for (let away = 0; away <= high - low; away += 1) {
         for (const which of [number(near) + away, number(near) - away]) {
-          if (which >= low && which <= high && !whole(chunks.get(which))) return void fetch_(which);
+          if (which >= low && which <= high && !whole(which)) return void fetch_(which);
         }
       }
     }
