@@ -211,9 +211,11 @@
   function toggle() {
     if (!play || !play.line || play.line.last_seq === null) return;
     if (play.playing) return pause();
-    if (play.seq >= play.line.last_seq && !play.line.current) play.seq = play.line.first_seq;
     play.playing = true;
     Object.assign(play, { framed: now(), clock: null, rest: 0 });
+    if (play.seq >= play.line.last_seq && !play.line.current) {
+      go(play.line.first_seq, { playing: true });
+    }
     window.requestAnimationFrame(frame);
     paint();
   }
