@@ -15,6 +15,7 @@ from sqlalchemy import delete, func, select, update
 
 from dinsight import (
     anomaly,
+    back_testing,
     baseline_rows,
     baselines,
     candidates,
@@ -24,6 +25,7 @@ from dinsight import (
     report_card,
     retention,
     safeguards,
+    streams,
     version_compare,
     versions,
     work,
@@ -281,6 +283,25 @@ def test_readings_that_retention_took_cannot_be_proposed(lab: Workshop) -> None:
         lab.make()
     assert (lab.count(Job), lab.states()) == (0, {1: "in_force"})
     assert lab.do(candidates.queue)[0]["available"] == 0
+
+
+def test_rows_of_a_run_that_retention_took_whole_fail_with_the_reason(lab: Workshop) -> None:
+    lab.send(failing(30))
+    lab.propose(1, 30)
+    lab.do(streams.reset, "default", now=NOW)
+    rules = retention.Rules(age=dt.timedelta(days=2))
+    retention.sweep(lab.services.sessions, rules, NOW + dt.timedelta(days=10))
+    with pytest.raises(ReadingsRemoved, match="of these rows of stream 'default'"):
+        lab.make()
+    assert lab.count(Job) == 0
+
+
+def test_a_rule_that_is_tried_keeps_no_version_from_being_adopted(lab: Workshop) -> None:
+    lab.second()
+    rule = {"kind": "score", "score": 0.9, "needed": 1, "window": 1}
+    with lab.services.sessions.begin() as session:
+        back_testing.ask(session, lab.who, lab.id, back_testing.Wish("default", rule))
+    assert lab.adopt(2)["version"] == 2
 
 
 def test_an_alert_s_rows_are_proposed_as_far_as_they_are_known(
