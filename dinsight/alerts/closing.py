@@ -78,7 +78,7 @@ def _hold_streams(session: Session, rule_id: int) -> dict[int, Stream]:
 
 
 def _close(session: Session, stream: Stream, alert: Alert, why: str, now: dt.datetime) -> None:
-    alert.cleared_at, alert.cleared_seq = now, stream.next_seq - 1
+    alert.cleared_at, alert.cleared_seq = now, stream.next_seq
     events.record(session, alert, "closed", at=now, details={"reason": why})
     kept = {
         key: each
