@@ -208,8 +208,8 @@ def reset(
     stream = lock(session, who, baseline_id, name)
     archived = stream.next_seq - 1
     current = session.scalars(select(Baseline.map_id).where(Baseline.id == baseline_id)).one()
+    stream.run_epoch, stream.carried = stream.epoch + 1, 0
     _begin_epoch(session, stream, current or stream.map_id, "The stream was reset.", now=now)
-    stream.run_epoch, stream.carried = stream.epoch, 0
     stream.state = "not_started"
     stream.declared_total = None
     end_replay(session, stream.id, "The stream was reset.")
@@ -267,6 +267,7 @@ def _begin_epoch(
     stream.level_state = {}
     stream.score = None
     begun = Epoch(stream_id=stream.id, epoch=stream.epoch, map_id=map_id, started_at=now)
+    begun.run = stream.run_epoch
     begun.limits = [[1, sensitivity.limit_of(stream.settings)]]
     session.add(begun)
     news.changed(session, stream.id)

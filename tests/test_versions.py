@@ -21,6 +21,7 @@ from dinsight import (
     candidates,
     diagnosis,
     fitting,
+    history,
     refitting,
     report_card,
     retention,
@@ -294,6 +295,23 @@ def test_rows_of_a_run_that_retention_took_whole_fail_with_the_reason(lab: Works
     with pytest.raises(ReadingsRemoved, match="of these rows of stream 'default'"):
         lab.make()
     assert lab.count(Job) == 0
+
+
+def test_the_history_tells_runs_and_resets_though_nothing_came_between(lab: Workshop) -> None:
+    lab.send(healthy(10))
+    lab.second()
+    lab.adopt(2)
+    lab.adopt(1)
+    lab.send(healthy(3))
+    lab.do(streams.reset, "default", now=NOW)
+    lab.adopt(2)
+    with lab.services.sessions() as session:
+        told = history.epochs(session, lab.who, lab.id, limit=9, offset=0)["sessions"]
+    found = {each["epoch"]: (each["run"], each["ended_by"]) for each in told}
+    assert found == {
+        **{1: (1, "refit"), 2: (1, "refit"), 3: (1, "reset")},
+        **{4: (4, "refit"), 5: (4, None)},
+    }
 
 
 def test_a_rule_that_is_tried_keeps_no_version_from_being_adopted(lab: Workshop) -> None:
