@@ -756,6 +756,9 @@ def test_only_two_different_versions_with_maps_are_compared(lab: Workshop) -> No
         lab.do(version_compare.compare, (1, 2), now=NOW)
     with pytest.raises(InvalidRequest, match="days"):
         lab.do(version_compare.compare, (1, 2), days=0, now=NOW)
+    lab.fit()
+    with pytest.raises(StreamNotFound):
+        lab.do(version_compare.compare, (1, 2), stream="nobody", now=NOW)
 
 
 # ---- safeguards ----
