@@ -81,8 +81,12 @@
       try {
         const found = unpacked(await get(path("playback", { first: which * SIZE + 1, count: SIZE })));
         if (closed) return;
-        if (!found.n) throw Object.assign(new Error("These points are no longer kept."), { gone: true });
-        keep(which, found);
+        const next = (which + 1) * SIZE + 1;
+        if (!found.n && next > line.last_seq) {
+          throw Object.assign(new Error("These points are no longer kept."), { gone: true });
+        }
+        begins(which, found.n ? found.first : next);
+        if (found.n) keep(which, found);
         asked.delete(which);
         heard();
         ahead();
@@ -91,6 +95,11 @@
         failed(error);
         if (!error.gone) window.setTimeout(() => { asked.delete(which); heard(); }, AGAIN_MS);
       }
+    }
+
+    /** Retention may take the beginning while the recording is open. */
+    function begins(which, first) {
+      if (first > which * SIZE + 1) line.first_seq = Math.max(line.first_seq, first);
     }
 
     function keep(which, found) {
