@@ -101,8 +101,8 @@ def of_alert(session: Session, who: Identity, baseline_id: int, number: int) -> 
     whole = of_stream(session, who, baseline_id, stream, alert.epoch)
     shown = _shown(session, _stream_id(session, baseline_id, stream), alert.epoch, alert.opened_seq)
     told = _driven(session, who, whole, alert.peak_seq or alert.opened_seq)
-    found, row = playback.find(session, who, baseline_id, stream, alert.epoch)
-    rule = load_map(session, found.sha256).rule_at(_limit(found, row, alert.opened_seq))
+    found, then = playback.find(session, who, baseline_id, stream, alert.epoch)
+    rule = load_map(session, found.sha256).rule_at(_limit(found, then, alert.opened_seq))
     return replace(
         whole,
         **told,
