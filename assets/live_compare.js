@@ -83,7 +83,7 @@
 
   /** The select was changed, by hand or to show what the address says. */
   function chosen(value) {
-    if (!view || view.kind !== "ready") return;
+    if (!view || view.kind !== "ready" || view.playback) return;
     if ((value || "") === (other ? word(other) : "")) return;
     if (value) begin(parse(value));
     else end();
@@ -95,7 +95,7 @@
     const before = same ? other : null;
     view = next;
     end();
-    if (view.kind !== "ready" || view.display || dinsight.kiosk.on()) return;
+    if (view.kind !== "ready" || view.display || view.playback || dinsight.kiosk.on()) return;
     const named = new URLSearchParams(window.location.search).get("compare");
     const target = parse(named) || before;
     if (target) begin(target);

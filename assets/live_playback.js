@@ -142,6 +142,7 @@
 
   function draw() {
     const { view, seq, drawn, record, line } = play;
+    if (seq < line.first_seq) return go(line.first_seq, { playing: play.playing });
     const from = Math.max(line.first_seq, seq - view.cap + 1);
     const goesOn = drawn && drawn < seq && drawn >= from - 1;
     if (seq === drawn || !get("live-map")) return;
@@ -151,7 +152,8 @@
     window.clearTimeout(play.waiting);
     play.waiting = 0;
     play.drawn = seq;
-    dinsight.live.reduce(answer(points, goesOn ? drawn + 1 : from, seq, !goesOn));
+    const first = points.about.length ? points.about[0][0] : seq; // retention may have moved it
+    dinsight.live.reduce(answer(points, first, seq, !goesOn));
     play.drawnAt = now();
     paint();
     settle();
@@ -211,9 +213,11 @@
   function toggle() {
     if (!play || !play.line || play.line.last_seq === null) return;
     if (play.playing) return pause();
-    if (play.seq >= play.line.last_seq && !play.line.current) play.seq = play.line.first_seq;
     play.playing = true;
     Object.assign(play, { framed: now(), clock: null, rest: 0 });
+    if (play.seq >= play.line.last_seq && !play.line.current) {
+      go(play.line.first_seq, { playing: true });
+    }
     window.requestAnimationFrame(frame);
     paint();
   }

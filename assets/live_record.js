@@ -69,17 +69,24 @@
       }
     }
 
-    const whole = (found) => Boolean(found)
-      && (found.n === SIZE || found.first + found.n > line.last_seq);
+    /** Retention may have taken its beginning: whether it is all here, its end tells. */
+    const whole = (which) => {
+      const found = chunks.get(which);
+      return Boolean(found) && found.first + found.n > Math.min((which + 1) * SIZE, line.last_seq);
+    };
 
     async function fetch_(which) {
-      if (closed || asked.has(which) || whole(chunks.get(which))) return;
+      if (closed || asked.has(which) || whole(which)) return;
       asked.add(which);
       try {
         const found = unpacked(await get(path("playback", { first: which * SIZE + 1, count: SIZE })));
         if (closed) return;
-        if (!found.n) throw Object.assign(new Error("These points are no longer kept."), { gone: true });
-        keep(which, found);
+        const next = (which + 1) * SIZE + 1;
+        if (!found.n && next > line.last_seq) {
+          throw Object.assign(new Error("These points are no longer kept."), { gone: true });
+        }
+        begins(which, found.n ? found.first : next);
+        if (found.n) keep(which, found);
         asked.delete(which);
         heard();
         ahead();
@@ -88,6 +95,11 @@
         failed(error);
         if (!error.gone) window.setTimeout(() => { asked.delete(which); heard(); }, AGAIN_MS);
       }
+    }
+
+    /** Retention may take the beginning while the recording is open. */
+    function begins(which, first) {
+      if (first > which * SIZE + 1) line.first_seq = Math.max(line.first_seq, first);
     }
 
     function keep(which, found) {
@@ -129,7 +141,7 @@
       if (high - low >= MOST) return;
       for (let away = 0; away <= high - low; away += 1) {
         for (const which of [number(near) + away, number(near) - away]) {
-          if (which >= low && which <= high && !whole(chunks.get(which))) return void fetch_(which);
+          if (which >= low && which <= high && !whole(which)) return void fetch_(which);
         }
       }
     }

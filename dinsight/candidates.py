@@ -230,11 +230,11 @@ def rows_of(session: Session, span: Span) -> Iterator[tuple[Json, np.ndarray]]:
 def require_readings(session: Session, span: Span, stream: str) -> None:
     """Raises ReadingsRemoved where the first rows have no readings any more."""
     bounds = _bounds(session, span.stream_id, span.epoch)
-    if bounds is None or span.first >= bounds[0]:
-        return
-    kept = bounds[0]
+    kept = None if bounds is None else bounds[0]
     where = f"of stream {stream!r}, epoch {span.epoch:,}"
-    if kept > span.last:
+    if kept is not None and span.first >= kept:
+        return
+    if kept is None or kept > span.last:
         raise ReadingsRemoved(f"Retention has removed the readings of these rows {where}.")
     raise ReadingsRemoved(
         f"Retention has removed the readings of the rows before {kept:,} {where}: propose those "

@@ -64,25 +64,23 @@ def recorded(session: Session, who: Identity, baseline_id: int, *, limit: int) -
 def listed(baseline_id: int) -> Select[Any]:
     """The epochs of a baseline's streams, each a row of what is told of it and the `INNER`.
 
-    A run goes on in the next epoch when the baseline is refitted, which is on another map: `run`
-    is the epoch that it began with. Where an epoch was ended on its own map, it was by a reset.
+    A run goes on in the next epoch when the baseline is refitted: `run` is the epoch that it began
+    with. Where the next epoch is of another run, a reset ended it.
     """
-    around = _around(baseline_id).subquery("around")
-    run = func.max(around.c.begins).over(partition_by=around.c.stream_id, order_by=around.c.epoch)
-    runs = select(around, run.label("run")).subquery("runs")
+    runs = _runs(baseline_id).subquery("runs")
     ends = select(Point.seq, Point.received_at).where(
         Point.stream_id == Epoch.stream_id, Point.epoch == Epoch.epoch
     )
     first = ends.order_by(Point.seq).limit(1).correlate(Epoch).lateral("first")
     last = ends.order_by(Point.seq.desc()).limit(1).correlate(Epoch).lateral("last")
     why = case(
-        (runs.c.next_map.is_(None), null()),
-        (runs.c.next_map == Epoch.map_id, literal("reset")),
+        (runs.c.next_run.is_(None), null()),
+        (runs.c.next_run != Epoch.run, literal("reset")),
         else_=literal("refit"),
     )
     return (
         select(
-            *(Stream.name.label("stream"), Epoch.epoch, runs.c.run),
+            *(Stream.name.label("stream"), Epoch.epoch, Epoch.run),
             *(Epoch.started_at, Epoch.ended_at, why.label("ended_by")),
             (Stream.epoch == Epoch.epoch).label("current"),
             *(first.c.seq.label("first_seq"), first.c.received_at.label("first_point_at")),
@@ -100,17 +98,11 @@ def listed(baseline_id: int) -> Select[Any]:
     )
 
 
-def _around(baseline_id: int) -> Select[Any]:
-    """Each epoch with the map of the next one, and its number where a run begins with it."""
+def _runs(baseline_id: int) -> Select[Any]:
+    """Each epoch with the run of the next one."""
     order: Any = {"partition_by": Epoch.stream_id, "order_by": Epoch.epoch}
-    same = func.lag(Epoch.map_id).over(**order).is_distinct_from(Epoch.map_id).is_(False)
-    first = func.row_number().over(**order) == 1
     found: Select[Any] = (
-        select(
-            *(Epoch.stream_id, Epoch.epoch),
-            func.lead(Epoch.map_id).over(**order).label("next_map"),
-            case((same | first, Epoch.epoch)).label("begins"),
-        )
+        select(Epoch.stream_id, Epoch.epoch, func.lead(Epoch.run).over(**order).label("next_run"))
         .join(Stream, Stream.id == Epoch.stream_id)
         .where(Stream.baseline_id == baseline_id)
     )

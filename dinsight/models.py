@@ -294,6 +294,7 @@ class Epoch(Base):
         ForeignKey("streams.id", ondelete="CASCADE"), primary_key=True
     )
     epoch: Mapped[int] = mapped_column(primary_key=True)
+    run: Mapped[int] = mapped_column(server_default="1")  # the epoch that its run began with
     map_id: Mapped[int] = mapped_column(ForeignKey("maps.id", ondelete="CASCADE"))
     started_at: Mapped[Moment] = mapped_column(server_default=NOW)
     ended_at: Mapped[Moment | None]

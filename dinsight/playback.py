@@ -58,11 +58,15 @@ def find(
     wanted = stream.epoch if epoch is None else epoch
     row = session.get(Epoch, (stream.id, wanted)) if wanted <= MOST_EPOCH else None
     if row is None:
-        raise EpochNotFound(f"Stream {name!r} has no run {wanted:,}, or it is no longer kept.")
+        raise _no_run(name, wanted)
     if wanted != stream.epoch:
         stream = _as_of(session, stream, row)
     require_known(session, stream.map_id, stream.map_format)
     return stream, row
+
+
+def _no_run(name: str, epoch: int) -> EpochNotFound:
+    return EpochNotFound(f"Stream {name!r} has no run {epoch:,}, or it is no longer kept.")
 
 
 def _as_of(session: Session, stream: Found, row: Epoch) -> Found:
@@ -148,7 +152,10 @@ def timeline(
     about = session.execute(
         history.listed(baseline_id).where(Epoch.stream_id == stream.id, Epoch.epoch == stream.epoch)
     )
-    told = history.tell(dict(about.mappings().one()), Reader(session, 0))
+    listed = about.mappings().one_or_none()
+    if listed is None:  # retention has removed it meanwhile
+        raise _no_run(name, stream.epoch)
+    told = history.tell(dict(listed), Reader(session, 0))
     found = trend.of_stream(session, stream)
     limit = limit_at(row, stream.next_seq - 1)
     return told | {

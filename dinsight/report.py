@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dinsight import baselines, cells, diagnosis, feed, sensitivity, streams, trend
+from dinsight import baselines, cells, diagnosis, feed, playback, sensitivity, streams, trend
 from dinsight.accounts import Identity
 from dinsight.cells import Cells
 from dinsight.errors import AlertNotFound, DinsightError, EpochNotFound
@@ -101,9 +101,13 @@ def of_alert(session: Session, who: Identity, baseline_id: int, number: int) -> 
     whole = of_stream(session, who, baseline_id, stream, alert.epoch)
     shown = _shown(session, _stream_id(session, baseline_id, stream), alert.epoch, alert.opened_seq)
     told = _driven(session, who, whole, alert.peak_seq or alert.opened_seq)
+    found, then = playback.find(session, who, baseline_id, stream, alert.epoch)
+    rule = load_map(session, found.sha256).rule_at(_limit(found, then, alert.opened_seq))
     return replace(
         whole,
         **told,
+        limit=rule.alarm,
+        warning=rule.warning,
         shown=shown,
         since=alert.opened_at,
         alert=alert,
@@ -125,7 +129,9 @@ def of_stream(
     baseline = baselines.get(session, who, baseline_id)
     fitted = load_map(session, stream.sha256)
     last, found = stream.next_seq - 1, trend.of_stream(session, stream)
-    limit = sensitivity.limit_of(stream.settings)
+    while found.last < last:  # a long history takes more than one call
+        found = trend.of_stream(session, stream)
+    limit = _limit(stream, row, last)
     rule = fitted.rule_at(limit)
     lattice = cells.lattice_of(fitted.coordinates)
     shown = _shown(session, stream.id, stream.epoch, last)
@@ -153,6 +159,12 @@ def of_stream(
     if found.present is None or shown is None:
         return report
     return replace(report, **_driven(session, who, report, found.present.peak_seq))
+
+
+def _limit(stream: Found, row: Epoch, seq: int) -> float:
+    """The alarm limit that a point was judged by; the present one where it was not kept."""
+    limit = playback.limit_at(row, seq)
+    return sensitivity.limit_of(stream.settings) if limit is None else limit
 
 
 def _in_epoch(session: Session, present: Found, epoch: int) -> tuple[Found, Epoch]:

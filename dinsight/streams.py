@@ -209,8 +209,8 @@ def reset(
     archived = stream.next_seq - 1
     current = session.scalars(select(Baseline.map_id).where(Baseline.id == baseline_id)).one()
     closing.forget(session, stream, "The stream was reset.", now=now)
+    stream.run_epoch, stream.carried = stream.epoch + 1, 0
     _begin_epoch(session, stream, current or stream.map_id, now=now)
-    stream.run_epoch, stream.carried = stream.epoch, 0
     stream.state = "not_started"
     stream.declared_total = None
     end_replay(session, stream.id, "The stream was reset.")
@@ -273,6 +273,7 @@ def _begin_epoch(session: Session, stream: Stream, map_id: int, *, now: dt.datet
     stream.level_state = {}
     stream.score = None
     begun = Epoch(stream_id=stream.id, epoch=stream.epoch, map_id=map_id, started_at=now)
+    begun.run = stream.run_epoch
     begun.limits = [[1, sensitivity.limit_of(stream.settings)]]
     session.add(begun)
     news.changed(session, stream.id)

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from dinsight import baseline_rows, baselines, safeguards, sensitivity
 from dinsight.accounts import Identity
 from dinsight.candidates import QUEUED
-from dinsight.errors import InvalidRequest, VersionNotFound, VersionNotReady
+from dinsight.errors import InvalidRequest, StreamNotFound, VersionNotFound, VersionNotReady
 from dinsight.maps import Map
 from dinsight.mapstore import load_map, require_known
 from dinsight.models import (
@@ -74,7 +74,8 @@ def compare(
 
     Of the pair 0 stands for the version in force and for the last one. `stream` is the one whose
     rows of the last days are scored; by default that which sent last.
-    Raises BaselineNotFound, VersionNotFound, VersionNotReady, MapOutdated, InvalidRequest.
+    Raises BaselineNotFound, StreamNotFound, VersionNotFound, VersionNotReady, MapOutdated and
+    InvalidRequest.
     """
     if not 1 <= days <= MOST_DAYS:
         raise InvalidRequest(f"days must be a whole number from 1 to {MOST_DAYS}.")
@@ -233,7 +234,10 @@ def _stream(session: Session, baseline: Baseline, name: str | None) -> Stream | 
     """The stream of this name, or the one that sent last."""
     mine = select(Stream).where(Stream.baseline_id == baseline.id)
     if name is not None:
-        return session.scalar(mine.where(Stream.name == name))
+        found = session.scalar(mine.where(Stream.name == name))
+        if found is None:
+            raise StreamNotFound(f"Baseline {baseline.id} has no stream {name!r}.")
+        return found
     last = (
         select(func.max(Epoch.epoch)).where(Epoch.stream_id == Stream.id).correlate(Stream)
     ).scalar_subquery()

@@ -42,6 +42,7 @@ from dinsight.models import (
 )
 
 MOST = 50  # versions of a baseline
+FITS = ("fit", refitting.KIND)  # jobs that change the map
 
 
 def list_all(session: Session, who: Identity, baseline_id: int) -> Json:
@@ -179,7 +180,8 @@ def adopt(
     baseline = _hold(session, baseline_id)
     row = _get(session, baseline_id, version)
     if version != baseline.version:
-        if session.scalar(select(Job.id).where(Job.baseline_id == baseline_id)) is not None:
+        fits = select(Job.id).where(Job.baseline_id == baseline_id, Job.kind.in_(FITS))
+        if session.scalar(fits.limit(1)) is not None:
             raise RefitUnderWay("This baseline is being fitted: wait until that is done.")
         before = baseline.version
         baseline.version, baseline.rows = row.version, row.rows

@@ -41,7 +41,7 @@ def page(report: Report, printed_by: str, now: dt.datetime) -> str:
         facts=_facts(report),
         map=_drawn(map_svg(report.places, report.counted, report.newest, marked)),
         drivers=report.drivers,
-        undriven=report.undriven or "The machine is within healthy behaviour: nothing drives it.",
+        undriven=report.undriven or _undriven(level),
         card=_card(report),
         trend=_drawn(
             trend_svg(
@@ -72,6 +72,15 @@ def _state(level: str | None) -> str:
     return {"healthy": "healthy", "warning": "deteriorating", "alarm": "failing"}.get(
         level or "", "unknown"
     )
+
+
+def _undriven(level: str | None) -> str:
+    """Why nothing is said of drivers where nothing went wrong."""
+    if level is None:
+        return "There is no point to tell of."
+    if level == HEALTHY:
+        return "The machine is within healthy behaviour: nothing drives it."
+    return "What drives the score could not be told."
 
 
 def _subtitle(report: Report) -> str:

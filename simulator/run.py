@@ -102,6 +102,7 @@ def _send_to_many(sending: fleet.Sending, machines: fleet.FleetTally, report: Re
         if machines.sent:
             report.note(machines.summary())
     fleet.conclude(ends, report)
+    _require_all(machines)
     return 0
 
 
@@ -113,11 +114,16 @@ def _conclude(end: State, tally: Tally, monitor: CsvFile, report: Reporter) -> i
         )
     if end is State.STOPPED:
         report.note(f"stopped from the page after {tally.acknowledged:,} rows")
+    _require_all(tally)
+    return 0
+
+
+def _require_all(tally: Tally | fleet.FleetTally) -> None:
+    """Raises SimulatorError where the server has not acknowledged every row that was sent."""
     if tally.sent != tally.acknowledged:
         raise SimulatorError(
             f"the server acknowledged {tally.acknowledged:,} of the {tally.sent:,} rows sent"
         )
-    return 0
 
 
 def _prepare(

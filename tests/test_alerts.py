@@ -151,7 +151,7 @@ def test_resolving_by_hand_waits_until_the_rule_is_over(plant: Plant) -> None:
     plant.send(failing(8))
     (alert,) = plant.alerts()
     done = plant.do(acting.resolve, alert["id"], "known")
-    assert (done["status"], done["condition"], done["cleared_seq"]) == ("resolved", "cleared", 8)
+    assert (done["status"], done["condition"], done["cleared_seq"]) == ("resolved", "cleared", 9)
     plant.send(failing(8))
     assert len(plant.alerts()) == 1
     plant.send(healthy(2))

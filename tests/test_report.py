@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from api import display_door
-from dinsight import displays, report, streams
+from dinsight import displays, report, streams, trend
 from dinsight.accounts import Identity
 from dinsight.cells import count, lattice_of, none
 from dinsight.errors import AlertNotFound, BaselineNotFound, EpochNotFound
@@ -115,6 +115,38 @@ def test_a_report_of_an_empty_stream_says_so(
     page = layout.page(found, "Ada", NOW)
     assert "Unknown" in page
     assert "No points yet." in page
+
+
+def test_a_long_history_is_read_to_its_end(
+    run: None,
+    services: Services,
+    user: Identity,
+    baseline_id: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = trend.of_stream
+    monkeypatch.setattr(trend, "of_stream", lambda s, stream: whole(s, stream, most=25))
+    found = of_stream(services, user, baseline_id)
+    assert found.points == 60
+    assert found.drivers is not None
+
+
+def test_an_earlier_epoch_is_judged_by_the_limit_of_then(
+    services: Services, user: Identity, baseline_id: int
+) -> None:
+    def configure(factor: float) -> float:
+        with services.sessions.begin() as session:
+            wish = {"sensitivity_factor": factor}
+            told = streams.configure(session, user, baseline_id, "default", wish)
+        return float(told["alarm_limit"])
+
+    send(services, user, baseline_id, healthy(4), 0)
+    then = configure(5)
+    send(services, user, baseline_id, failing(20), 5)
+    with services.sessions.begin() as session:
+        streams.reset(session, user, baseline_id, "default", now=NOW)
+    assert configure(1) != then
+    assert of_stream(services, user, baseline_id, epoch=1).limit == then
 
 
 def test_a_healthy_machine_has_no_drivers(

@@ -15,11 +15,13 @@ from sqlalchemy import delete, func, select, update
 
 from dinsight import (
     anomaly,
+    back_testing,
     baseline_rows,
     baselines,
     candidates,
     diagnosis,
     fitting,
+    history,
     maps,
     mapstore,
     refitting,
@@ -286,6 +288,42 @@ def test_readings_that_retention_took_cannot_be_proposed(lab: Workshop) -> None:
         lab.make()
     assert (lab.count(Job), lab.states()) == (0, {1: "in_force"})
     assert lab.do(candidates.queue)[0]["available"] == 0
+
+
+def test_rows_of_a_run_that_retention_took_whole_fail_with_the_reason(lab: Workshop) -> None:
+    lab.send(failing(30))
+    lab.propose(1, 30)
+    lab.do(streams.reset, "default", now=NOW)
+    rules = retention.Rules(age=dt.timedelta(days=2))
+    retention.sweep(lab.services.sessions, rules, NOW + dt.timedelta(days=10))
+    with pytest.raises(ReadingsRemoved, match="of these rows of stream 'default'"):
+        lab.make()
+    assert lab.count(Job) == 0
+
+
+def test_the_history_tells_runs_and_resets_though_nothing_came_between(lab: Workshop) -> None:
+    lab.send(healthy(10))
+    lab.second()
+    lab.adopt(2)
+    lab.adopt(1)
+    lab.send(healthy(3))
+    lab.do(streams.reset, "default", now=NOW)
+    lab.adopt(2)
+    with lab.services.sessions() as session:
+        told = history.epochs(session, lab.who, lab.id, limit=9, offset=0)["sessions"]
+    found = {each["epoch"]: (each["run"], each["ended_by"]) for each in told}
+    assert found == {
+        **{1: (1, "refit"), 2: (1, "refit"), 3: (1, "reset")},
+        **{4: (4, "refit"), 5: (4, None)},
+    }
+
+
+def test_a_rule_that_is_tried_keeps_no_version_from_being_adopted(lab: Workshop) -> None:
+    lab.second()
+    rule = {"kind": "score", "score": 0.9, "needed": 1, "window": 1}
+    with lab.services.sessions.begin() as session:
+        back_testing.ask(session, lab.who, lab.id, back_testing.Wish("default", rule))
+    assert lab.adopt(2)["version"] == 2
 
 
 def test_an_alert_s_rows_are_proposed_as_far_as_they_are_known(
@@ -722,6 +760,9 @@ def test_only_two_different_versions_with_maps_are_compared(lab: Workshop) -> No
         lab.do(version_compare.compare, (1, 2), now=NOW)
     with pytest.raises(InvalidRequest, match="days"):
         lab.do(version_compare.compare, (1, 2), days=0, now=NOW)
+    lab.fit()
+    with pytest.raises(StreamNotFound):
+        lab.do(version_compare.compare, (1, 2), stream="nobody", now=NOW)
 
 
 # ---- safeguards ----

@@ -48,7 +48,7 @@ def resolve(
     if alert.acknowledged_at is None or note:
         _acknowledge(session, who, alert, note, now)
     if alert.cleared_at is None:
-        alert.cleared_at, alert.cleared_seq = now, stream.next_seq - 1
+        alert.cleared_at, alert.cleared_seq = now, stream.next_seq
         events.record(session, alert, "resolved", at=now, user_id=who.id)
         _wait(stream, alert)
     return _done(session, who, stream, alert, now)

@@ -104,7 +104,7 @@ def _forget_rule(stream: Stream, rule_id: int | None) -> None:
 
 
 def _close(session: Session, stream: Stream, alert: Alert, why: str, now: dt.datetime) -> None:
-    alert.cleared_at, alert.cleared_seq = now, stream.next_seq - 1
+    alert.cleared_at, alert.cleared_seq = now, stream.next_seq
     events.record(session, alert, "closed", at=now, details={"reason": why})
     _forget_rule(stream, alert.rule_id)
     stream.alert_state = {**stream.alert_state, TOLD: events.count(session, stream.id)}

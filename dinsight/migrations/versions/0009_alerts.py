@@ -24,6 +24,20 @@ WHERE baselines.map_id IS NOT NULL
 ORDER BY baselines.id, rule.place
 """
 
+# A run went on in the next epoch where that is on another map.
+RUNS = """
+UPDATE epochs SET run = runs.run
+FROM (
+    SELECT stream_id, epoch, max(begins) OVER (PARTITION BY stream_id ORDER BY epoch) AS run
+    FROM (
+        SELECT stream_id, epoch,
+            CASE WHEN coalesce(lag(map_id) OVER each_, map_id) = map_id THEN epoch END AS begins
+        FROM epochs WINDOW each_ AS (PARTITION BY stream_id ORDER BY epoch)
+    ) AS begun
+) AS runs
+WHERE epochs.stream_id = runs.stream_id AND epochs.epoch = runs.epoch
+"""
+
 
 def upgrade() -> None:
     op.create_table(
@@ -390,6 +404,8 @@ def upgrade() -> None:
         sa.Column("alert_state", JSONB(), server_default="{}", nullable=False),
     )
     op.add_column("epochs", sa.Column("limits", JSONB(), server_default="[]", nullable=False))
+    op.add_column("epochs", sa.Column("run", sa.Integer(), server_default="1", nullable=False))
+    op.execute(RUNS)
     op.execute(DEFAULT_RULES)
     op.execute(
         "UPDATE baselines SET rules_revision = substr(md5(random()::text), 1, 8) "
@@ -398,6 +414,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_column("epochs", "run")
     op.drop_column("epochs", "limits")
     op.drop_column("streams", "alert_state")
     # Only the rows of the version in force are the baseline's to a program that knows no versions.
