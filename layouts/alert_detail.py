@@ -11,6 +11,7 @@ import dash_bootstrap_components as dbc
 from dash import dcc, html
 
 from dinsight.alerts import sentences
+from dinsight.alerts.events import MOST_TIMES
 from layouts.alert_words import (
     KINDS,
     SEVERITIES,
@@ -270,6 +271,15 @@ def events(alert: Json) -> list[Any]:
     return [
         html.H3("What happened"),
         html.Ol([_event(event) for event in alert["events"]], className="alert-timeline"),
+        *_uncounted(alert["times"]),
+    ]
+
+
+def _uncounted(times: int) -> list[Any]:
+    if times <= MOST_TIMES:
+        return []
+    return [
+        html.P(f"It came {times:,} times; the first {MOST_TIMES} are listed.", className="hint")
     ]
 
 

@@ -369,3 +369,21 @@ def test_an_active_alert_that_its_stream_has_forgotten_goes_on(plant: Plant) -> 
     plant.send(healthy(3))
     (alert,) = plant.alerts()
     assert (alert["times"], alert["opened_seq"], alert["cleared_seq"]) == (1, 5, 17)
+
+
+def test_what_flickers_without_end_is_noted_so_many_times_and_then_counted(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "MOST_TIMES", 2)
+    seen = []
+    for _ in range(4):
+        plant.send(failing(6))
+        seen.append(plant.told()["told"]["revision"])
+        plant.send(healthy(2))
+    (alert,) = plant.alerts()
+    assert (alert["times"], alert["condition"]) == (4, "cleared")
+    kinds = [event["kind"] for event in plant.alert(alert["id"])["events"]]
+    assert kinds == ["raised", "cleared", "raised_again", "cleared"]
+    assert seen == sorted(set(seen))  # pages hear of each
+    plant.do(acting.acknowledge, alert["id"], "the coupling again")
+    assert plant.alert(alert["id"])["events"][-1]["kind"] == "acknowledged"

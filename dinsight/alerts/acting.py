@@ -162,7 +162,10 @@ def _hold(session: Session, who: Identity, alert_id: int) -> tuple[Stream, Alert
 
 
 def _done(session: Session, who: Identity, stream: Stream, alert: Alert, now: dt.datetime) -> Json:
-    stream.alert_state = {**stream.alert_state, TOLD: events.count(session, stream.id)}
+    stream.alert_state = {
+        **stream.alert_state,
+        TOLD: events.count(session, stream.id, stream.alert_state),
+    }
     session.flush()
     news.changed(session, stream.id)
     return listing.get(session, who, alert.id, now=now)

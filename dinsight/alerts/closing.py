@@ -36,7 +36,9 @@ def of_stream(
 def forget(session: Session, stream: Stream, why: str, *, now: dt.datetime) -> None:
     """Close all of a held stream's alerts: its rules begin anew, as with a new epoch."""
     of_stream(session, stream, why, now=now)
-    stream.alert_state = {TOLD: events.count(session, stream.id)} if stream.alert_state else {}
+    stream.alert_state = (
+        {TOLD: events.count(session, stream.id, stream.alert_state)} if stream.alert_state else {}
+    )
 
 
 def carry_over(session: Session, stream: Stream, why: str, *, now: dt.datetime) -> None:
@@ -51,7 +53,7 @@ def carry_over(session: Session, stream: Stream, why: str, *, now: dt.datetime) 
     known = stream.alert_state.get(RULES, {})
     kept = {key: each for key, each in known.items() if key in silence}
     if stream.alert_state:
-        told = {TOLD: events.count(session, stream.id)}
+        told = {TOLD: events.count(session, stream.id, stream.alert_state)}
         stream.alert_state = ({RULES: kept} if kept else {}) | told
 
 
@@ -79,7 +81,10 @@ def grade(session: Session, rule_id: int, severity: str, *, now: dt.datetime) ->
         kind = "severity_raised" if rank(severity) > rank(before) else "severity_lowered"
         events.record(session, alert, kind, at=now, details={"severity": severity})
         stream = streams[alert.stream_id]
-        stream.alert_state = {**stream.alert_state, TOLD: events.count(session, stream.id)}
+        stream.alert_state = {
+            **stream.alert_state,
+            TOLD: events.count(session, stream.id, stream.alert_state),
+        }
         news.changed(session, stream.id)
 
 
@@ -107,5 +112,8 @@ def _close(session: Session, stream: Stream, alert: Alert, why: str, now: dt.dat
     alert.cleared_at, alert.cleared_seq = now, stream.next_seq
     events.record(session, alert, "closed", at=now, details={"reason": why})
     _forget_rule(stream, alert.rule_id)
-    stream.alert_state = {**stream.alert_state, TOLD: events.count(session, stream.id)}
+    stream.alert_state = {
+        **stream.alert_state,
+        TOLD: events.count(session, stream.id, stream.alert_state),
+    }
     news.changed(session, stream.id)

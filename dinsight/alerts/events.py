@@ -17,6 +17,7 @@ SEEN = {"acknowledged", CLEARED}  # what was raised on the shelf needs no tellin
 # When those who are told of alerts hear that one is over by itself: once it can no longer be raised
 # again, so that what flickers is told once, and nobody believes to be over what is not.
 SETTLED = dt.timedelta(seconds=REJOIN_SECONDS + 30)
+MOST_TIMES = 100
 RULES, TOLD = "rules", "told"  # in `Stream.alert_state`
 
 
@@ -30,7 +31,10 @@ def record(
     user_id: int | None = None,
     details: Json | None = None,
 ) -> None:
-    """Note an event of an alert that is stored, in the transaction that brings it about."""
+    """Note an event of an alert that is stored, in the transaction that brings it about.
+
+    An alert that flickers on and on is noted `MOST_TIMES` times, and then only counted.
+    """
     alert.changed_at = at
     told = ENDS.get(kind, kind)
     if kind == AGAIN:
@@ -41,6 +45,8 @@ def record(
         outbox.withdraw(session, alert, RAISED)
     wait = SETTLED if kind == CLEARED else None
     outbox.write(session, alert, told, now=at, wait=wait)
+    if kind in (AGAIN, CLEARED) and alert.times > MOST_TIMES:
+        return
     session.add(
         AlertEvent(
             alert_id=alert.id, at=at, kind=kind, seq=seq, user_id=user_id, details=details or {}
@@ -48,11 +54,12 @@ def record(
     )
 
 
-def count(session: Session, stream_id: int) -> Json:
-    """What a stream's status says of its alerts: how many are active, how many nobody has seen.
+def count(session: Session, stream_id: int, alert_state: Json) -> Json:
+    """What a stream's status says of its alerts: how many are active, how many nobody has seen,
+    and how many are either.
 
-    `open` are those that are either, `severity` is the worst of them. `revision` is the newest
-    event's number, so that a page knows when to ask for the list again. The stream is held.
+    `revision` grows with every change, so that a page knows when to ask for the list again. The
+    stream is held; `alert_state` is what it has said so far.
     """
     session.flush()
     open_ = Alert.cleared_at.is_(None)
@@ -64,17 +71,12 @@ def count(session: Session, stream_id: int) -> Json:
         .where(Alert.stream_id == stream_id, open_ | unseen)
         .group_by(Alert.severity)
     ).all()
-    newest = session.scalar(
-        select(func.max(AlertEvent.id))
-        .join(Alert, Alert.id == AlertEvent.alert_id)
-        .where(Alert.stream_id == stream_id)
-    )
     return {
         "active": sum(row[1] for row in found),
         "unacknowledged": sum(row[2] for row in found),
         "open": sum(row[3] for row in found),
         "severity": max((row[0] for row in found), key=SEVERITIES.index, default=None),
-        "revision": newest or 0,
+        "revision": told(alert_state)["revision"] + 1,
     }
 
 

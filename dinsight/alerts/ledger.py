@@ -175,7 +175,7 @@ class Ledger:
         """The stream's new `alert_state`."""
         if self._changed:
             news.changed(self._session, self._stream_id)
-            told = events.count(self._session, self._stream_id)
+            told = events.count(self._session, self._stream_id, self._state)
             return {RULES: self._entries, TOLD: told}
         self._session.flush()
         kept = {TOLD: self._state[TOLD]} if TOLD in self._state else {}
