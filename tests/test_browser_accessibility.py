@@ -176,7 +176,7 @@ def test_focus_goes_through_the_page_in_order_and_is_seen(plant: Plant) -> None:
     plant.show(PAGES[1])
     plant.page.js("document.getElementById('main').focus()")
     seen: list[str] = []
-    for _ in range(40):
+    for _ in range(60):
         press(plant.page, Keys.TAB)
         name = focused(plant.page)
         if name == "BODY":
