@@ -150,8 +150,9 @@ def test_buttons_act_on_the_stream(
     assert stream.state == state
 
     page.click("live-resume" if state == "paused" else "live-start")
+    page.wait(lambda: stream.state == "streaming", "the stream to go on")
+    stream.send(1)  # on a busy machine the first ones are old by now
     page.wait_text("live-badge", "Polling")
-    assert stream.state == "streaming"
 
 
 def test_pause_from_another_tab_shows(page: Page, stream: StreamUnderTest) -> None:
