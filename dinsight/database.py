@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import select
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -172,3 +173,16 @@ def is_outage(error: Exception) -> bool:
     if isinstance(error, PoolTimeout | OperationalError):
         return True
     return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def once_committed(key: str) -> Callable[[Callable[[Engine, Any], None]], None]:
+    """Have a function told what a session's `info` has under a key, each time it has committed."""
+
+    def register(tell: Callable[[Engine, Any], None]) -> None:
+        @event.listens_for(Session, "after_commit")
+        def committed(session: Session) -> None:
+            if found := session.info.pop(key, None):
+                engine: Any = session.get_bind()
+                tell(engine, found)
+
+    return register

@@ -20,11 +20,11 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg2
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from dinsight.database import is_outage, outside_of_pool
+from dinsight.database import is_outage, once_committed, outside_of_pool
 
 CHANNEL = "dinsight_streams"
 GAP_SECONDS = 0.02  # between two notifications of a process: what changes meanwhile goes together
@@ -47,12 +47,10 @@ def changed(session: Session, stream_id: int) -> None:
     session.info.setdefault(CHANGED, set()).add(stream_id)
 
 
-@event.listens_for(Session, "after_commit")
-def _tell(session: Session) -> None:
-    if ids := session.info.pop(CHANGED, None):
-        engine: Any = session.get_bind()
-        herald = _heralds.get(engine) or _heralds.setdefault(engine, _Herald())
-        herald.tell(engine, ids)
+@once_committed(CHANGED)
+def _tell(engine: Engine, ids: set[int]) -> None:
+    herald = _heralds.get(engine) or _heralds.setdefault(engine, _Herald())
+    herald.tell(engine, ids)
 
 
 class _Herald:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from dinsight.database import once_committed
 from dinsight.models import Alert
 
 RAISED = "dinsight.alerts_raised"  # in a session's `info`
@@ -27,10 +27,8 @@ def hear(engine: Engine, heard: Hearer) -> None:
     _hearers.setdefault(engine, []).append(heard)
 
 
-@event.listens_for(Session, "after_commit")
-def _tell(session: Session) -> None:
-    if found := session.info.pop(RAISED, []):
-        engine: Any = session.get_bind()
-        for heard in _hearers.get(engine, []):
-            for severity, alert_type in found:
-                heard(severity, alert_type)
+@once_committed(RAISED)
+def _tell(engine: Engine, found: list[tuple[str, str]]) -> None:
+    for heard in _hearers.get(engine, []):
+        for severity, alert_type in found:
+            heard(severity, alert_type)

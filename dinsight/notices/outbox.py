@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
-from sqlalchemy import Engine, Select, delete, event, func, insert, select, update
+from sqlalchemy import Engine, Select, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from dinsight.alerts import words
+from dinsight.alerts.engine import CLEARED, RAISED
 from dinsight.alerts.words import SEVERITIES
 from dinsight.background import Background
+from dinsight.database import once_committed
 from dinsight.models import Alert, Baseline, Channel, Json, Notice, Stream, User
 
 # What is worth a message. That an alert is raised once more, shelved or judged is not.
-RAISED = "raised"
-EVENTS = frozenset({RAISED, "severity_raised", "acknowledged", "cleared"})
+EVENTS = frozenset({RAISED, "severity_raised", "acknowledged", CLEARED})
 TEST = "test"
 TEST_MESSAGE = "This is a test: alerts of your machines will arrive here."
 WRITTEN = "dinsight.notices"  # in a session's `info`
@@ -174,9 +174,7 @@ def wake_on_write(engine: Engine, background: Background) -> None:
     _listeners.setdefault(engine, WeakSet()).add(background)
 
 
-@event.listens_for(Session, "after_commit")
-def _wake(session: Session) -> None:
-    if session.info.pop(WRITTEN, False):
-        engine: Any = session.get_bind()
-        for each in list(_listeners.get(engine, ())):
-            each.wake()
+@once_committed(WRITTEN)
+def _wake(engine: Engine, _: bool) -> None:
+    for each in list(_listeners.get(engine, ())):
+        each.wake()
