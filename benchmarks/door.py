@@ -258,11 +258,8 @@ class Reads:
         return success(points)
 
     def peak(self) -> Response:
-        """The most bytes that this process held since it was last asked; begins anew."""
-        status = Path("/proc/self/status").read_text()
-        found = next(line.split()[1] for line in status.split("\n") if line.startswith("VmHWM"))
-        Path("/proc/self/clear_refs").write_text("5")
-        return success(1024 * int(found))
+        """`peak` of this process."""
+        return success(peak())
 
     def poll(self, baseline_id: int, name: str, after: int) -> Response:
         """The processor's seconds for what a page asks with every poll."""
@@ -276,6 +273,14 @@ class Reads:
     def _owner(self, session: Session, baseline_id: int) -> Identity:
         owner = session.get_one(User, session.get_one(Baseline, baseline_id).owner_id)
         return Identity(owner.id, owner.email, owner.full_name, owner.role)
+
+
+def peak() -> int:
+    """The most bytes that this process held since it was last asked; begins anew."""
+    status = Path("/proc/self/status").read_text()
+    found = next(line.split()[1] for line in status.split("\n") if line.startswith("VmHWM"))
+    Path("/proc/self/clear_refs").write_text("5")
+    return 1024 * int(found)
 
 
 def add(server: Flask, services: Services) -> None:

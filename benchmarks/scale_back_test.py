@@ -23,15 +23,15 @@ from sqlalchemy import select, text, update
 
 from benchmarks import report
 from benchmarks.client import WHO
-from benchmarks.door import RECORD
+from benchmarks.door import RECORD, peak
 from benchmarks.report import Table, met
 from benchmarks.rows import csv
 from benchmarks.speed import machine
-from dinsight import accounts, back_testing, baselines, database, work
+from dinsight import accounts, back_testing, baselines, database, streams, work
 from dinsight.accounts import Identity
 from dinsight.back_testing import Wish
 from dinsight.database import Sessions
-from dinsight.models import Epoch, FittedMap, Job, Stream
+from dinsight.models import Job
 from dinsight.services import limits
 from dinsight.settings import Settings
 
@@ -92,12 +92,9 @@ def record(of: Place, name: str, points: int) -> None:
     """A stream of so many points."""
     log.info("a stream of %s points", f"{points:,}")
     with of.sessions.begin() as session:
-        map_id = session.scalars(select(FittedMap.id)).one()
-        stream = Stream(baseline_id=of.number, name=name, map_id=map_id, next_seq=points + 1)
-        session.add(stream)
-        session.flush()
-        session.add(Epoch(stream_id=stream.id, epoch=1, map_id=map_id, limits=[[1, 1.0]]))
+        stream = streams.lock(session, of.who, of.number, name)
         session.execute(text(RECORD), {"stream": stream.id, "points": points})
+        stream.next_seq = points + 1
 
 
 def measure(points: Sequence[int] = POINTS) -> Table:
@@ -115,24 +112,16 @@ def _line(of: Place, points: int, name: str) -> tuple[str, ...]:
     with of.sessions.begin() as session:
         wish = Wish(stream=f"of {points}", **TRIALS[name])
         asked = back_testing.ask(session, of.who, of.number, wish)
-    _peak()
-    before, began, busy = _peak(), time.perf_counter(), time.process_time()
+    peak()
+    before, began, busy = peak(), time.perf_counter(), time.process_time()
     _perform(of.sessions)
     seconds, processor = time.perf_counter() - began, time.process_time() - busy
-    memory = (_peak() - before) / 1e6
+    memory = (peak() - before) / 1e6
     with of.sessions() as session:
         done = back_testing.get(session, of.who, asked["id"])
     log.info("%s: %.1f s, %s", name, seconds, done["status"])
     told = (f"{seconds:.1f}", met(seconds <= GOAL_SECONDS), f"{processor:.1f}", f"{memory:.0f}")
     return (name, f"{points:,}", *told, f"{done['result']['alerts']:,}")
-
-
-def _peak() -> int:
-    """The most bytes that this process held since it was last asked; begins anew."""
-    status = Path("/proc/self/status").read_text()
-    found = next(line.split()[1] for line in status.split("\n") if line.startswith("VmHWM"))
-    Path("/proc/self/clear_refs").write_text("5")
-    return 1024 * int(found)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -20,6 +20,7 @@ from callbacks.detection import Stands
 from dinsight import back_testing, history, playback, trend
 from dinsight.accounts import Identity
 from dinsight.alerts import rules, sentences
+from dinsight.alerts.words import LEVEL
 from dinsight.back_testing import Wish
 from dinsight.errors import BackTestNotFound, BaselineNotFound, DinsightError, InvalidRequest
 from dinsight.fitting import DEFAULT_STREAM
@@ -34,7 +35,7 @@ from layouts.trials import SENSITIVITY, Ids
 
 MOST_ID = 2**31 - 1
 RUNS = 200  # that can be chosen from: the newest
-ALARM: Json = {"kind": rules.LEVEL, "level": "alarm", "severity": "high"}
+ALARM: Json = {"kind": LEVEL, "level": "alarm", "severity": "high"}
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def _rule(session: Session, who: Identity, ask: Ask, values: tuple[Any, ...]) ->
         rule = rule_of(values)
         return {**rule, "name": str(rule["name"] or "").strip() or "A rule"}
     known = rules.list_all(session, who, ask.baseline_id)
-    watching = (rule for rule in known if rule["kind"] == rules.LEVEL and rule["enabled"])
+    watching = (rule for rule in known if rule["kind"] == LEVEL and rule["enabled"])
     return next(watching, {**ALARM, "name": "Alarms"})
 
 
@@ -203,7 +204,7 @@ def _score(session: Session, who: Identity, told: Json) -> Score:
     """The run's score beside the limit that the rule looks at."""
     place = (told["baseline_id"], told["stream"], told["epoch"])
     stream, row = playback.find(session, who, *place)
-    found = trend.of_stream(session, stream)
+    found = trend.whole(session, stream)
     limit = told["rule"]["score"] or playback.limit_at(row, found.last) or 1.0
     if told["sensitivity_factor"] is not None:
         limit = load_map(session, stream.sha256).limit_at(told["sensitivity_factor"])

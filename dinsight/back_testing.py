@@ -27,6 +27,7 @@ from dinsight import (
 from dinsight.accounts import Identity
 from dinsight.alerts import rules
 from dinsight.alerts.engine import Condition, Rows
+from dinsight.alerts.words import OF_MACHINE
 from dinsight.back_trial import Trial
 from dinsight.database import Sessions
 from dinsight.errors import (
@@ -55,7 +56,7 @@ from dinsight.packed_rows import Stretch
 KIND = "back_test"
 MOST_WAITING = 5  # of a user
 KEPT = 50  # of a baseline: the newest
-PIECE = packed_rows.PIECE  # points read at a time
+PIECE = 100_000  # points read at a time
 RULE, SENSITIVITY = "This rule", "At this sensitivity the rule"  # what would have alarmed
 WAITING, PROCESSING, COMPLETED, FAILED = "waiting", "processing", "completed", "failed"
 
@@ -130,7 +131,7 @@ def ask(session: Session, who: Identity, baseline_id: int, wish: Wish) -> Json:
 
 def checked(wanted: Mapping[str, Any]) -> Json:
     """The rule as it is tried; raises InvalidRequest for one about the data."""
-    if wanted.get("kind") not in rules.OF_MACHINE:
+    if wanted.get("kind") not in OF_MACHINE:
         raise InvalidRequest(
             "Only rules about the level or the score can be tried on history: what the others "
             "look at, batches that were refused or did not come, is not kept."

@@ -17,7 +17,6 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from dinsight.database import Sessions
 from dinsight.models import Point
 
-PIECE = 100_000  # points read at a time
 EPOCH_2000 = 946_684_800  # where PostgreSQL's microseconds begin, in seconds since 1970
 
 
@@ -43,7 +42,7 @@ class Piece:
     y: NDArray[np.float32]
 
 
-def pieces(sessions: Sessions, stretch: Stretch, size: int = PIECE) -> Iterator[Piece]:
+def pieces(sessions: Sessions, stretch: Stretch, size: int) -> Iterator[Piece]:
     """The points in their order, so many at a time, each in a transaction of its own."""
     for start in range(stretch.first, stretch.stop, size):
         asked = {"id": stretch.stream_id, "number": stretch.epoch}

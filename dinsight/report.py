@@ -128,9 +128,7 @@ def of_stream(
     stream, row = _in_epoch(session, present, present.epoch if epoch is None else epoch)
     baseline = baselines.get(session, who, baseline_id)
     fitted = load_map(session, stream.sha256)
-    last, found = stream.next_seq - 1, trend.of_stream(session, stream)
-    while found.last < last:  # a long history takes more than one call
-        found = trend.of_stream(session, stream)
+    last, found = stream.next_seq - 1, trend.whole(session, stream)
     limit = _limit(stream, row, last)
     rule = fitted.rule_at(limit)
     lattice = cells.lattice_of(fitted.coordinates)

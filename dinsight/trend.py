@@ -223,6 +223,14 @@ def of_stream(session: Session, stream: Found, *, most: int = MOST_POINTS) -> Tr
     return trend
 
 
+def whole(session: Session, stream: Found) -> Trend:
+    """The trend up to the stream's last point, however many of `of_stream` that takes."""
+    found = of_stream(session, stream)
+    while found.last < stream.next_seq - 1:
+        found = of_stream(session, stream)
+    return found
+
+
 def recent_times(session: Session, stream: Found, last: int) -> list[int]:
     """When each of the last `RECENT` points up to seq `last` came: milliseconds since 1970."""
     found = session.scalars(
