@@ -37,7 +37,7 @@ RULE = record(
         "id": WHOLE,
         "baseline_id": WHOLE,
         "name": TEXT,
-        "kind": about(one_of(*rules.KINDS), "The last four are about the data"),
+        "kind": about(one_of(*words.KINDS), "The last four are about the data"),
         **_CONDITION,
         "severity": SEVERITY,
         "enabled": FLAG,

@@ -77,7 +77,7 @@ class NewRule(RuleWish):
     baseline_id = ma.fields.Integer(
         required=True, strict=True, validate=ma.validate.Range(1, MOST_ID)
     )
-    kind = Line(required=True, metadata={"enum": list(rules.KINDS)})
+    kind = Line(required=True, metadata={"enum": list(words.KINDS)})
 
 
 @blueprint.route("", methods=["GET"])

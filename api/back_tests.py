@@ -33,7 +33,7 @@ from api.schemas import (
 )
 from api.security import signed_in
 from dinsight import back_testing
-from dinsight.alerts import rules
+from dinsight.alerts import words
 from dinsight.back_testing import Wish
 
 blueprint = Blueprint("back_tests", __name__, description="Rules tried on history")
@@ -103,7 +103,7 @@ EXAMPLE = {
 
 
 class TriedRule(RuleWish):
-    kind = Line(required=True, metadata={"enum": list(rules.KINDS)})
+    kind = Line(required=True, metadata={"enum": list(words.KINDS)})
 
 
 class NewTrial(Body):

@@ -15,7 +15,8 @@ import dash_bootstrap_components as dbc
 from dash import dcc, html
 
 from dinsight.alerts import sentences
-from dinsight.alerts.rules import NAME_LENGTH, NUMBERS, OF_MACHINE, STALE
+from dinsight.alerts.rules import NAME_LENGTH, NUMBERS
+from dinsight.alerts.words import OF_MACHINE, STALE
 from layouts import trials
 from layouts.alert_words import SEVERITIES, severity
 from layouts.components import button, confirmation, field

@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from dinsight import baselines, candidates, news
+from dinsight import baselines, candidates
 from dinsight.accounts import Identity
 from dinsight.alerts import events, listing
 from dinsight.alerts.engine import RAISED, State
-from dinsight.alerts.events import RULES, TOLD
+from dinsight.alerts.events import RULES
 from dinsight.alerts.words import ANOMALY, NEW_NORMAL, VERDICTS
 from dinsight.errors import AlertNotFound, InvalidRequest
 from dinsight.models import Alert, Baseline, Json, Stream
@@ -162,12 +162,8 @@ def _hold(session: Session, who: Identity, alert_id: int) -> tuple[Stream, Alert
 
 
 def _done(session: Session, who: Identity, stream: Stream, alert: Alert, now: dt.datetime) -> Json:
-    stream.alert_state = {
-        **stream.alert_state,
-        TOLD: events.count(session, stream.id, stream.alert_state),
-    }
+    events.recount(session, stream)
     session.flush()
-    news.changed(session, stream.id)
     return listing.get(session, who, alert.id, now=now)
 
 

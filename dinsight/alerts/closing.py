@@ -6,12 +6,11 @@ Each needs the stream's row held, as everything that changes alerts does.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dinsight import news
 from dinsight.alerts import events
 from dinsight.alerts.events import RULES, TOLD
 from dinsight.alerts.words import SEVERITIES, STALE
@@ -25,33 +24,35 @@ def of_stream(
     *,
     now: dt.datetime,
     kinds: Collection[str] | None = None,
+    but: str | None = None,
 ) -> None:
-    """Close a held stream's active alerts, of these kinds of rules or of all."""
+    """Close a held stream's active alerts, of these kinds of rules or of all `but` one."""
     active = select(Alert).where(Alert.stream_id == stream.id, Alert.cleared_at.is_(None))
     for alert in session.scalars(active.order_by(Alert.id)).all():
-        if kinds is None or alert.rule["kind"] in kinds:
+        kind = alert.rule["kind"]
+        if kind != but and (kinds is None or kind in kinds):
             _close(session, stream, alert, why, now)
 
 
 def forget(session: Session, stream: Stream, why: str, *, now: dt.datetime) -> None:
     """Close all of a held stream's alerts: its rules begin anew, as with a new epoch."""
     of_stream(session, stream, why, now=now)
-    stream.alert_state = (
-        {TOLD: events.count(session, stream.id, stream.alert_state)} if stream.alert_state else {}
-    )
+    _keep_rules(session, stream, ())
 
 
 def carry_over(session: Session, stream: Stream, why: str, *, now: dt.datetime) -> None:
     """The same, but for silence, which goes on whatever map the points are placed on."""
-    open_ = select(Alert).where(Alert.stream_id == stream.id, Alert.cleared_at.is_(None))
-    others = {each.rule["kind"] for each in session.scalars(open_)} - {STALE}
-    of_stream(session, stream, why, now=now, kinds=others)
-    mine = select(AlertRule.id).where(
+    of_stream(session, stream, why, now=now, but=STALE)
+    silence = select(AlertRule.id).where(
         AlertRule.baseline_id == stream.baseline_id, AlertRule.kind == STALE
     )
-    silence = {str(number) for number in session.scalars(mine)}
+    _keep_rules(session, stream, {str(number) for number in session.scalars(silence)})
+
+
+def _keep_rules(session: Session, stream: Stream, those: Collection[str]) -> None:
+    """Let all rules but those begin anew."""
     known = stream.alert_state.get(RULES, {})
-    kept = {key: each for key, each in known.items() if key in silence}
+    kept = {key: each for key, each in known.items() if key in those}
     if stream.alert_state:
         told = {TOLD: events.count(session, stream.id, stream.alert_state)}
         stream.alert_state = ({RULES: kept} if kept else {}) | told
@@ -64,8 +65,7 @@ def of_rule(session: Session, rule_id: int, why: str, *, now: dt.datetime) -> No
     by the rule as it was.
     """
     streams = _hold_streams(session, rule_id)
-    active = select(Alert).where(Alert.rule_id == rule_id, Alert.cleared_at.is_(None))
-    for alert in session.scalars(active.order_by(Alert.id)).all():
+    for alert in _active(session, rule_id):
         _close(session, streams[alert.stream_id], alert, why, now)
     for stream in streams.values():
         _forget_rule(stream, rule_id)
@@ -74,18 +74,12 @@ def of_rule(session: Session, rule_id: int, why: str, *, now: dt.datetime) -> No
 def grade(session: Session, rule_id: int, severity: str, *, now: dt.datetime) -> None:
     """Give the active alerts of a rule its new severity; told of where it is a higher one."""
     streams = _hold_streams(session, rule_id)
-    active = select(Alert).where(Alert.rule_id == rule_id, Alert.cleared_at.is_(None))
-    for alert in session.scalars(active.order_by(Alert.id)).all():
+    for alert in _active(session, rule_id):
         before, alert.severity = alert.severity, severity
         rank = SEVERITIES.index
         kind = "severity_raised" if rank(severity) > rank(before) else "severity_lowered"
         events.record(session, alert, kind, at=now, details={"severity": severity})
-        stream = streams[alert.stream_id]
-        stream.alert_state = {
-            **stream.alert_state,
-            TOLD: events.count(session, stream.id, stream.alert_state),
-        }
-        news.changed(session, stream.id)
+        events.recount(session, streams[alert.stream_id])
 
 
 def _hold_streams(session: Session, rule_id: int) -> dict[int, Stream]:
@@ -100,6 +94,11 @@ def _hold_streams(session: Session, rule_id: int) -> dict[int, Stream]:
     return {stream.id: stream for stream in session.scalars(mine)}
 
 
+def _active(session: Session, rule_id: int) -> Sequence[Alert]:
+    active = select(Alert).where(Alert.rule_id == rule_id, Alert.cleared_at.is_(None))
+    return session.scalars(active.order_by(Alert.id)).all()
+
+
 def _forget_rule(stream: Stream, rule_id: int | None) -> None:
     """Let a rule begin anew on a held stream, whatever it has counted or waits for."""
     known = stream.alert_state.get(RULES, {})
@@ -112,8 +111,4 @@ def _close(session: Session, stream: Stream, alert: Alert, why: str, now: dt.dat
     alert.cleared_at, alert.cleared_seq = now, stream.next_seq
     events.record(session, alert, "closed", at=now, details={"reason": why})
     _forget_rule(stream, alert.rule_id)
-    stream.alert_state = {
-        **stream.alert_state,
-        TOLD: events.count(session, stream.id, stream.alert_state),
-    }
-    news.changed(session, stream.id)
+    events.recount(session, stream)

@@ -7,9 +7,10 @@ import datetime as dt
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from dinsight import news
 from dinsight.alerts.engine import AGAIN, CLEARED, RAISED, REJOIN_SECONDS
 from dinsight.alerts.words import SEVERITIES
-from dinsight.models import Alert, AlertEvent, Json
+from dinsight.models import Alert, AlertEvent, Json, Stream
 from dinsight.notices import outbox
 
 ENDS = {"closed": "cleared", "resolved": "cleared"}  # as those who are told of it hear it
@@ -78,6 +79,13 @@ def count(session: Session, stream_id: int, alert_state: Json) -> Json:
         "severity": max((row[0] for row in found), key=SEVERITIES.index, default=None),
         "revision": told(alert_state)["revision"] + 1,
     }
+
+
+def recount(session: Session, stream: Stream) -> None:
+    """Count anew what a held stream's status says, and tell of it."""
+    told_now = count(session, stream.id, stream.alert_state)
+    stream.alert_state = {**stream.alert_state, TOLD: told_now}
+    news.changed(session, stream.id)
 
 
 def told(alert_state: Json) -> Json:

@@ -17,8 +17,8 @@ from dinsight import news
 from dinsight.alerts import counting, events
 from dinsight.alerts.engine import AGAIN, CLEARED, RAISED, REJOIN_SECONDS, State
 from dinsight.alerts.events import RULES, TOLD
-from dinsight.alerts.rules import OF_MACHINE, Rule
-from dinsight.alerts.words import ANOMALY, DATA_QUALITY
+from dinsight.alerts.rules import Rule
+from dinsight.alerts.words import ANOMALY, DATA_QUALITY, OF_MACHINE
 from dinsight.models import Alert, Json
 
 GROWN = 1.01  # a peak is written once it is so much higher; when its alert ends it is exact

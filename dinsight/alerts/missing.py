@@ -11,7 +11,7 @@ from dinsight import streams
 from dinsight.accounts import Identity
 from dinsight.alerts import rules
 from dinsight.alerts.ledger import Ledger
-from dinsight.alerts.rules import MISSING
+from dinsight.alerts.words import MISSING
 from dinsight.errors import (
     BaselineNotFound,
     CellInvalid,

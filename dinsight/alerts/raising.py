@@ -19,8 +19,9 @@ from dinsight.alerts import engine, rules
 from dinsight.alerts.engine import AGAIN, CLEARED, Rows, State, Transition
 from dinsight.alerts.events import RULES
 from dinsight.alerts.ledger import Ledger
-from dinsight.alerts.rules import MISSING, OF_MACHINE, STALE, Rule
+from dinsight.alerts.rules import Rule
 from dinsight.alerts.sensors import Sensors
+from dinsight.alerts.words import MISSING, OF_MACHINE, STALE
 from dinsight.maps import Map
 from dinsight.models import Baseline, Json
 

@@ -21,17 +21,23 @@ from dinsight import baselines
 from dinsight.accounts import Identity, audit
 from dinsight.alerts import closing
 from dinsight.alerts.engine import LONGEST_WINDOW, Condition
-from dinsight.alerts.words import SEVERITIES
+from dinsight.alerts.words import (
+    FLAT,
+    KINDS,
+    LEVEL,
+    MISSING,
+    OF_MACHINE,
+    SATURATED,
+    SCORE,
+    SEVERITIES,
+    STALE,
+)
 from dinsight.errors import AlertRuleNotFound, BaselineNotFound, InvalidRequest
 from dinsight.maps.levels import Level
 from dinsight.models import AlertRule, Baseline, Json
 
 MOST = 20  # of a baseline
 NAME_LENGTH = 60
-LEVEL, SCORE, FLAT, SATURATED, MISSING, STALE = KINDS = (
-    *("level", "score", "flat", "saturated", "missing", "stale"),
-)
-OF_MACHINE = (LEVEL, SCORE)  # the others are about the data
 LEVELS = ("warning", "alarm")
 STALE_SECONDS = 60.0
 KEPT = 1_024  # baselines whose rules a process keeps

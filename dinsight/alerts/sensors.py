@@ -15,7 +15,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dinsight import quality
-from dinsight.alerts.rules import FLAT, SATURATED, Rule, by_kind
+from dinsight.alerts.rules import Rule, by_kind
+from dinsight.alerts.words import FLAT, SATURATED
 from dinsight.models import Point
 
 if TYPE_CHECKING:

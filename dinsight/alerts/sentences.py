@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dinsight.alerts.rules import FLAT, LEVEL, MISSING, SATURATED, STALE
+from dinsight.alerts.words import FLAT, LEVEL, MISSING, SATURATED, STALE
 
 OF_DATA = {
     FLAT: "Raised when a sensor that usually moves stands still.",

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from dinsight.alerts import closing, rules
 from dinsight.alerts.ledger import Ledger
-from dinsight.alerts.rules import STALE
+from dinsight.alerts.words import STALE
 from dinsight.background import Background
 from dinsight.database import Database, Sessions
 from dinsight.models import Alert, AlertRule, Baseline, Stream

@@ -10,6 +10,10 @@ SEVERITIES = ("low", "medium", "high", "critical")
 ACTIVE, ACKNOWLEDGED, RESOLVED = STATUSES = ("active", "acknowledged", "resolved")
 REAL, FALSE_ALARM, NEW_NORMAL = VERDICTS = ("real", "false_alarm", "new_normal")
 ANOMALY, DATA_QUALITY = TYPES = ("anomaly", "data_quality")
+LEVEL, SCORE, FLAT, SATURATED, MISSING, STALE = KINDS = (  # of rules
+    *("level", "score", "flat", "saturated", "missing", "stale"),
+)
+OF_MACHINE = (LEVEL, SCORE)  # the other kinds are about the data
 PAGE = "/dashboard/streaming"
 
 
@@ -24,6 +28,3 @@ def link(baseline_id: int, stream: str, epoch: int, seq: int) -> str:
     """The address of the streaming page at that moment, without the server's."""
     query = {"baseline_id": baseline_id, "stream": stream, "epoch": epoch, "at": max(1, seq)}
     return f"{PAGE}?{urlencode(query)}"
-
-
-STALE = "stale"  # the kind of the rule about silence
