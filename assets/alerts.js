@@ -24,7 +24,7 @@
   function ask() {
     later(AGAIN_MS);
     if (document.hidden || !place("alerts-badge")) return;
-    window.dash_clientside.set_props("alerts-present-ask", { data: { at: Date.now() } });
+    dinsight.ask("alerts-present-ask", "alerts-present", { at: Date.now() }).then(present);
   }
 
   function present(found) {
@@ -122,5 +122,5 @@
 
   dinsight.alerts = { act, clock, paintTimes, ask: () => later(0), known: () => known };
   window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.alerts = { present, done };
+  window.dash_clientside.alerts = { done };
 })();

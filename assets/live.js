@@ -1,6 +1,6 @@
 /* The live streaming page: one question at a time out, one reducer for every answer.
 
-   want (what the address asks for) -> view (what the server opened) -> ask -> feed -> drawn.
+   want (what the address asks for) -> view (what the server opened) -> question -> answer -> drawn.
    With a socket open (live_socket.js) what is pushed is an answer like any other, and so is what a
    recording gives (live_playback.js): then nothing is asked, and a `snapshot` stands for all before.
    The cursor lives here and moves only when points are drawn, so nothing is missed or drawn twice:
@@ -27,6 +27,7 @@
     interval: 2,
   };
   let wants = 0;
+  let timer = 0; // of the next tick
   let live = fresh(null);
 
   /** What is known of one opening of the page. */
@@ -73,20 +74,27 @@
     return live.asked === null || now() - live.asked > LOST_MS;
   }
 
+  /** Ask, unless a question is under way. */
   function askNow() {
     if (!mayAsk() || !document.getElementById("live-map")) return;
     live.asked = now();
-    window.dash_clientside.set_props("live-ask", { data: question() });
+    dinsight.ask("live-ask", "live-feed", question()).then(reduce);
   }
 
-  /** The Interval's tick and the refresh button: ask, unless a question is under way. */
-  function pump() {
-    const manual = triggered().includes("live-refresh.n_clicks");
-    if (manual && live.view && live.view.kind === "refused") open();
-    const due = manual || (choices.auto && live.retryAt === null && !dinsight.socket.hears());
-    if (!due || !mayAsk()) return skip();
-    live.asked = now();
-    return question();
+  /** What nobody pushes is asked for at the page's own beat. */
+  function tick() {
+    beat();
+    if (choices.auto && live.retryAt === null && !dinsight.socket.hears()) askNow();
+  }
+
+  function beat() {
+    window.clearTimeout(timer);
+    timer = window.setTimeout(tick, choices.interval * 1000);
+  }
+
+  function refresh() {
+    if (live.view && live.view.kind === "refused") open();
+    askNow();
   }
 
   function triggered() {
@@ -261,7 +269,7 @@
       if (!contours && asked.window === null) return;
       live.contourAt = now();
       const data = { ...question(), ...asked };
-      window.dash_clientside.set_props("live-contour-ask", { data });
+      dinsight.ask("live-contour-ask", "live-contour", data).then(contour);
     }, wait);
   }
 
@@ -339,10 +347,10 @@
     const gd = live.view && dinsight.map.ready(live.view.key);
     if (gd && live.cursor) apply(gd, before);
     if (choices.auto && !before.auto) askNow();
+    if (choices.interval !== before.interval) beat();
     dinsight.browser.nameSlider();
     dinsight.socket.review();
     paint();
-    return choices.interval * 1000;
   }
 
   /** Whether a control only shows what holds while nobody chooses: declared rings, first columns. */
@@ -403,6 +411,8 @@
 
   const paint = () => dinsight.paint.all(live);
 
+  beat();
+
   window.addEventListener("load", () => window.setInterval(paint, 1000)); // once all files are there
   document.addEventListener("dinsight:theme", (event) => {
     const gd = live.view && live.view.themes && dinsight.map.ready(live.view.key);
@@ -414,6 +424,7 @@
   document.addEventListener("click", (event) => {
     const gd = event.target.closest("#live-fit") && live.view && dinsight.map.ready(live.view.key);
     if (gd && live.cursor) dinsight.frame.fit(gd);
+    if (event.target.closest("#live-refresh")) refresh();
   });
   document.addEventListener("dinsight:unopened", () => backOff(open));
   document.addEventListener("visibilitychange", () => {
@@ -422,8 +433,5 @@
 
   dinsight.live = { state: () => live, choices, ask: askNow, reduce, hold, said, columns };
   window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.live = {
-    want, opened, chosen, pump, reduce, contour, settings, acted, hold,
-    about: (answer) => dinsight.over.about(answer),
-  };
+  window.dash_clientside.live = { want, opened, chosen, settings, acted, hold };
 })();

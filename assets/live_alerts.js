@@ -26,7 +26,7 @@
     revision = wanted;
     const { key, baseline_id: id, stream } = view;
     const data = { key, baseline_id: id, stream, after: null, limit: 1, at: Date.now() };
-    window.dash_clientside.set_props("live-alerts-ask", { data });
+    dinsight.ask("live-alerts-ask", "live-alerts-answer", data).then(answered);
   }
 
   function answered(answer) {
@@ -189,6 +189,4 @@
   });
   document.addEventListener("dinsight:alerts-acted", ask);
 
-  window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.live_alerts = { answered };
 })();

@@ -119,7 +119,7 @@
       with_baseline: other.baseline_id, with_stream: other.stream,
       after: run.cursor, limit: MOST, at: Date.now(),
     };
-    window.dash_clientside.set_props("compare-ask", { data });
+    dinsight.ask("compare-ask", "compare-feed", data).then(reduce);
   }
 
   function step() {
@@ -285,5 +285,5 @@
 
   dinsight.compare = { parse, other: () => other, cursor: () => run.cursor };
   window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.compare = { chosen, reduce };
+  window.dash_clientside.compare = { chosen };
 })();

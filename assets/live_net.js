@@ -3,9 +3,15 @@
    - a poll that fails arrives in its feed's Store as `{failed: status}`, on the one path that
      every answer takes, so that the reducer alone decides what to show and when to try again;
    - anything else that fails says so in a sentence and changes nothing;
-   - an ended sign-in leads to the sign-in page and back. */
+   - an ended sign-in leads to the sign-in page and back.
+
+   `ask` puts a question to a callback as Dash would, and gives what it fills its Store with. What is
+   asked again and again goes this way: through Stores each answer is some thirty rounds through
+   every component of the page, a hundred milliseconds of it. */
 (function () {
   "use strict";
+
+  const dinsight = (window.dinsight = window.dinsight || {}); // its parts may load after this
 
   const CALLBACK = "_dash-update-component";
   const FEEDS = ["live-feed", "machines-feed", "compare-feed", "alerts-present"]; // filled by polls
@@ -30,6 +36,25 @@
       );
   };
 
+  /** The answer of the callback from the Store `from` to the Store `to`; null if it gave none. */
+  async function ask(from, to, value) {
+    const changed = [`${from}.data`];
+    const body = {
+      output: `${to}.data`,
+      outputs: { id: to, property: "data" },
+      inputs: [{ id: from, property: "data", value }],
+      changedPropIds: changed,
+      parsedChangedPropsIds: changed,
+    };
+    const answer = await window.fetch(`/${CALLBACK}`, {
+      method: "POST",
+      credentials: "same-origin",
+      headers: { "Content-Type": "application/json", "X-CSRF-TOKEN": dinsight.shell.csrf() },
+      body: JSON.stringify(body),
+    });
+    return answer.status === 204 ? null : (await answer.json()).response[to].data;
+  }
+
   /** An answer once its body is here: one that breaks off in the middle has failed as well. */
   async function whole(answer) {
     const { status, headers } = answer;
@@ -41,7 +66,7 @@
     if (status === 401) leave();
     if (poll) return answerOf({ [poll]: { data: { failed: status, at: Date.now() } } });
     if (body.includes(OPEN)) document.dispatchEvent(new CustomEvent("dinsight:unopened"));
-    else if (!leaving) window.dinsight.shell.say(sentence(status));
+    else if (!leaving) dinsight.shell.say(sentence(status));
     return new Response(null, { status: 204 });
   }
 
@@ -64,4 +89,6 @@
     const here = window.location.pathname + window.location.search;
     window.location.assign(`/signin?next=${encodeURIComponent(here)}`);
   }
+
+  dinsight.ask = ask;
 })();

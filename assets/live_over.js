@@ -90,7 +90,7 @@
     if (!view || !cursor || !document.getElementById("live-map")) return;
     const { key, baseline_id, stream } = view;
     const data = { key, baseline_id, stream, after: `${cursor.epoch}:${seq}`, at: Date.now() };
-    window.dash_clientside.set_props("live-about-ask", { data });
+    dinsight.ask("live-about-ask", "live-about", data).then(about);
   }
 
   /** What was asked about a point has come. */

@@ -72,7 +72,7 @@ def bytes_a_point(page: Browser, client: Client, number: int) -> Table:
 ASK_ALL = """
 const { key, baseline_id, stream, cap: limit } = dinsight.live.state().view;
 const data = { key, baseline_id, stream, limit, after: null, at: Date.now() };
-dash_clientside.set_props("live-ask", { data });
+dinsight.ask("live-ask", "live-feed", data);
 """
 
 

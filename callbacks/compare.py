@@ -53,13 +53,9 @@ def register(app: Dash, services: Services) -> None:
         look
     )
     app.callback(Output(Ids.FEED, "data"), Input(Ids.ASK, "data"), prevent_initial_call=True)(poll)
-    for function, given in (
-        ("chosen", Input(Ids.WITH, "value")),
-        ("reduce", Input(Ids.FEED, "data")),
-    ):
-        app.clientside_callback(
-            ClientsideFunction("compare", function), given, prevent_initial_call=True
-        )
+    app.clientside_callback(
+        ClientsideFunction("compare", "chosen"), Input(Ids.WITH, "value"), prevent_initial_call=True
+    )
 
 
 def offered(services: Services, who: Identity, ask: Ask) -> list[dict[str, str]]:

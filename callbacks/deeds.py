@@ -43,10 +43,11 @@ def register(app: Dash, services: Services) -> None:
     app.callback(
         Output(Ids.ALERTS_DONE, "data"), Input(Ids.ALERTS_DEED, "data"), prevent_initial_call=True
     )(act)
-    for name, source in (("present", Ids.ALERTS), ("done", Ids.ALERTS_DONE)):
-        app.clientside_callback(
-            ClientsideFunction("alerts", name), Input(source, "data"), prevent_initial_call=True
-        )
+    app.clientside_callback(
+        ClientsideFunction("alerts", "done"),
+        Input(Ids.ALERTS_DONE, "data"),
+        prevent_initial_call=True,
+    )
 
 
 def acted(services: Services, who: Identity, deed: Any) -> Json:

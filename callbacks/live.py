@@ -1,7 +1,7 @@
 """The live path: what is new on a stream, its density, and acting on it.
 
-The page asks one question at a time (`ask`) and draws each answer (`feed`) before it asks again;
-what draws is `assets/live.js`, which a push will feed in the same way.
+The page asks one question at a time (`ASK`) and draws each answer (`FEED`) before it asks again;
+`assets/live.js` asks and draws, itself: those two are no components of the page.
 """
 
 from __future__ import annotations
@@ -141,21 +141,11 @@ def register_scripts(app: Dash) -> None:
         function = ClientsideFunction("live", name)
         app.clientside_callback(function, *arguments, prevent_initial_call=True)
 
-    script(
-        "pump",
-        Output(Ids.ASK, "data", allow_duplicate=True),
-        Input(Ids.TICK, "n_intervals"),
-        Input(Ids.REFRESH, "n_clicks"),
-    )
-    script("reduce", Input(Ids.FEED, "data"))
-    script("contour", Input(Ids.CONTOUR, "data"))
     script("acted", Input(Ids.ACTED, "data"))
-    script("about", Input(Ids.ABOUT, "data"))
     settings = (Ids.CONTOURS, Ids.SIZE, Ids.GLOW, Ids.AUTO, Ids.INTERVAL)
     more = (Ids.COLOUR, Ids.FOLLOW, Ids.COLUMNS)
     app.clientside_callback(
         ClientsideFunction("live", "settings"),
-        Output(Ids.TICK, "interval"),
         *(Input(id, "value") for id in (*settings, *more)),
     )
 

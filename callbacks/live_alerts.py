@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output
+from dash import Dash, Input, Output
 
 from api import display_door
 from api.security import page_user
@@ -30,11 +30,6 @@ def register(app: Dash, services: Services) -> None:
     display_door.admit(app.server, f"{Ids.ANSWER}.data")
     app.callback(Output(Ids.ANSWER, "data"), Input(Ids.ASK, "data"), prevent_initial_call=True)(
         look
-    )
-    app.clientside_callback(
-        ClientsideFunction("live_alerts", "answered"),
-        Input(Ids.ANSWER, "data"),
-        prevent_initial_call=True,
     )
 
 

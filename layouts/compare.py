@@ -35,7 +35,7 @@ def choice() -> html.Div:
 def line() -> html.Div:
     return html.Div(
         [
-            *(dcc.Store(id=id) for id in (Ids.LOOK, Ids.ASK, Ids.FEED)),
+            dcc.Store(id=Ids.LOOK),
             html.Span(className="compare-mark", **{"aria-hidden": "true"}),
             html.Span(id=Ids.MACHINE, className="compare-machine"),
             html.Span(id=Ids.STATE, className="state state-unknown", hidden=True),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from typing import Any
 
-from dash import dcc, html
+from dash import html
 
 from layouts.alert_words import SEVERITIES
 
@@ -26,7 +26,7 @@ class Ids(enum.StrEnum):
 def strip() -> html.Section:
     """Hidden while no alert of the stream is open."""
     return html.Section(
-        [dcc.Store(id=Ids.ASK), dcc.Store(id=Ids.ANSWER), html.Ul(id=Ids.STRIP)],
+        html.Ul(id=Ids.STRIP),
         id="live-alerts-place",
         className="live-alerts",
         hidden=True,

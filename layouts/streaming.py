@@ -79,11 +79,10 @@ class Ids(enum.StrEnum):
     FIT_BAR = "live-fit-bar"
     FIT_TEXT = "live-fit-text"
     ANNOUNCE = "live-announce"
-    # the path of the data: want -> view, first; tick -> ask -> feed
+    # the path of the data: want -> view, first; what is asked for after that has no Stores
     WANT = "live-want"
     VIEW = "live-view"
     FIRST = "live-first"
-    TICK = "live-tick"
     ASK = "live-ask"
     FEED = "live-feed"
     CONTOUR_ASK = "live-contour-ask"
@@ -138,21 +137,10 @@ def page() -> html.Div:
 
 
 def _stores() -> html.Div:
-    stores = (
-        Ids.WANT,
-        Ids.VIEW,
-        Ids.FIRST,
-        Ids.ASK,
-        Ids.FEED,
-        Ids.CONTOUR_ASK,
-        Ids.CONTOUR,
-        Ids.ACTED,
-    )
-    more = (Ids.ABOUT_ASK, Ids.ABOUT)
+    stores = (Ids.WANT, Ids.VIEW, Ids.FIRST, Ids.ACTED)
     return html.Div(
         [
-            *(dcc.Store(id=id) for id in (*stores, *more)),
-            dcc.Interval(id=Ids.TICK, interval=int(INTERVAL_SECONDS * 1000)),
+            *(dcc.Store(id=id) for id in stores),
             html.Div(id=Ids.ANNOUNCE, className="sr-only", role="status"),
         ],
         className="stores",
