@@ -534,6 +534,7 @@ class Notice(Base):
     payload: Mapped[Json]
     attempts: Mapped[int] = mapped_column(server_default="0")
     due_at: Mapped[Moment] = mapped_column(server_default=NOW)
+    first_tried_at: Mapped[Moment | None]
     lease: Mapped[str | None]
     lease_until: Mapped[Moment | None]
     delivered_at: Mapped[Moment | None]
