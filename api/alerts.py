@@ -14,7 +14,7 @@ from api.answers import success
 from api.bodies import Blueprint
 from api.context import services, who
 from api.document import LIMIT, OFFSET, document, query
-from api.fields import Body, Line, Number, whole
+from api.fields import Body, Line, Number, moment, whole
 from api.schemas import MOMENT, TEXT, WHOLE, envelope, one_of, record
 from api.security import signed_in
 from dinsight import streams
@@ -23,7 +23,6 @@ from dinsight.errors import InvalidRequest
 
 blueprint = Blueprint("alerts", __name__, url_prefix="/alerts", description="Alerts")
 ID, RULE_ID = "<int:alert_id>", "<int:rule_id>"
-FIRST_MOMENT = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 MOST_ID = 2**31 - 1
 QUALITY_DAYS = 30
 GONE = record({"id": WHOLE, "message": TEXT})
@@ -98,7 +97,7 @@ def list_alerts() -> Response:
     A filter of time never hides an alert that nobody has acknowledged.
     """
     limit, offset = whole("limit", 100, low=1, clamp=1000), whole("offset", 0)
-    since, until = _moment("since"), _moment("until")
+    since, until = moment("since", request.args), moment("until", request.args)
     if since and until and since >= until:
         raise InvalidRequest("since must come before until.")
     wish = listing.Wish(
@@ -209,8 +208,8 @@ def judge_alert(body: dict[str, Any], alert_id: int) -> Response:
 @signed_in
 def get_alert_quality() -> Response:
     """How good the alarms were: how many a day, how many flicker, how many were false, by rule."""
-    until = _moment("until") or services().now()
-    since = _moment("since") or until - dt.timedelta(days=QUALITY_DAYS)
+    until = moment("until", request.args) or services().now()
+    since = moment("since", request.args) or until - dt.timedelta(days=QUALITY_DAYS)
     if not dt.timedelta(0) < until - since <= dt.timedelta(days=3660):
         raise InvalidRequest("since must come before until, by ten years at most.")
     with services().sessions() as session:
@@ -291,18 +290,3 @@ def _choice(name: str, among: tuple[str, ...]) -> str | None:
     if value is not None and value not in among:
         raise InvalidRequest(f"{name} must be one of {', '.join(among)}.")
     return value
-
-
-def _moment(name: str) -> dt.datetime | None:
-    text = request.args.get(name)
-    if not text:
-        return None
-    try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None or moment < FIRST_MOMENT:
-        raise InvalidRequest(
-            f"{name} must be a moment with its zone, such as 2026-11-30T06:00:00Z."
-        )
-    return moment

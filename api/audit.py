@@ -11,12 +11,11 @@ from api.answers import success
 from api.bodies import Blueprint
 from api.context import services, who
 from api.document import document, query
-from api.fields import whole
+from api.fields import moment, whole
 from api.schemas import AUDITED, COUNT, TEXT, WHOLE, envelope, many, maybe, record
 from api.security import signed_in
 from dinsight import audit_log
 from dinsight.audit_log import MOST, Wish
-from dinsight.errors import InvalidRequest
 
 LOG = {"entries": many(AUDITED), "limit": WHOLE, "next": maybe(WHOLE)}
 USER = query("user_id", COUNT, "Only of this user")
@@ -35,13 +34,14 @@ blueprint = Blueprint("audit", __name__, url_prefix="/audit", description="Who d
 def get_audit() -> Response:
     """The newest entries first, `limit` of them (100, at most 500); `before` is where to go on.
 
-    Narrowed by `user_id`, `action` (`sign-in.refused`, say), and the times `from` and `to`.
+    Narrowed by `user_id`, `action` (`sign-in.refused`, say), and the times `from` and `to`, in UTC
+    where they name no zone.
     """
     wish = Wish(
         user_id=_number("user_id"),
         action=request.args.get("action") or None,
-        since=_moment("from"),
-        until=_moment("to"),
+        since=moment("from", request.args, dt.UTC),
+        until=moment("to", request.args, dt.UTC),
         before=_number("before"),
         limit=whole("limit", 100, low=1, clamp=MOST),
     )
@@ -54,15 +54,3 @@ def get_audit() -> Response:
 def _number(name: str) -> int | None:
     """A whole number of the query, None where it is left out."""
     return whole(name, 0) if request.args.get(name) else None
-
-
-def _moment(name: str) -> dt.datetime | None:
-    """A time of the query, in UTC where it names no zone. Raises InvalidRequest."""
-    text = request.args.get(name)
-    if not text:
-        return None
-    try:
-        moment = dt.datetime.fromisoformat(text)
-        return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-    except ValueError:
-        raise InvalidRequest(f"{name} must be a time such as 2026-05-01T12:00:00Z.") from None

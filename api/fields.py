@@ -13,6 +13,7 @@ from dinsight.errors import InvalidRequest
 from dinsight.streams import DEFAULT, NAME
 
 MOST = 2**53
+FIRST = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 NONE: Mapping[str, Any] = {}
 
 
@@ -73,15 +74,23 @@ def switch(name: str, query: Mapping[str, str] | None = None, *, default: bool =
     return text == "1"
 
 
-def moment(name: str, query: Mapping[str, str]) -> dt.datetime | None:
-    """A time of a query with its zone, None where it is left out. Raises InvalidRequest."""
+def moment(
+    name: str, query: Mapping[str, str], zone: dt.tzinfo | None = None
+) -> dt.datetime | None:
+    """A time of a query, None where it is left out. Raises InvalidRequest.
+
+    It has to name its zone, unless there is a `zone` that one without it is in. One before 1970
+    is taken as 1970, before which there is nothing.
+    """
     text = query.get(name)
     if not text:
         return None
     try:
         found = dt.datetime.fromisoformat(text.strip().replace(" ", "+"))  # a + unquoted is a blank
+        if found.tzinfo is None:
+            found = found.replace(tzinfo=zone)
         if found.tzinfo is not None:
-            return found.astimezone(dt.UTC)
+            return max(found.astimezone(dt.UTC), FIRST)
     except (ValueError, OverflowError):
         pass
     raise InvalidRequest(

@@ -9,6 +9,7 @@ at the next look.
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, or_, select
@@ -29,20 +30,40 @@ EXPECTED = ("streaming", "not_started")  # and a point came, before a refit at t
 BREAK = dt.timedelta(seconds=4 * LOOK_SECONDS)  # between two looks: nobody was there to look
 
 
+@dataclass(frozen=True)
+class Look:
+    """One look. Silence counts from `since` on: before, a point could not have come."""
+
+    now: dt.datetime
+    since: dt.datetime | None = None
+
+    def silence(self, stream: Stream, rule: rules.Rule) -> str:
+        """What there is to say of a silent stream; nothing of one whose pace explains it."""
+        least = rule.condition.seconds or rules.STALE_SECONDS
+        allowed = allowance(stream.arrivals, stream.settings, least)
+        last = stream.last_point_at or self.now
+        began = max(last, self.since) if self.since else last
+        silence = (self.now - began).total_seconds()
+        if silence <= allowed:
+            return ""
+        return f"No point for {silence:.0f} s, where one was due within {allowed:.0f} s."
+
+
 def look(sessions: Sessions, now: dt.datetime, since: dt.datetime | None = None) -> int:
     """Raise and close what is due; how many alerts were. Nothing while another instance looks.
 
-    Silence counts from `since` on, if that is given: before, a point could not have come.
+    Silence counts from `since` on, if that is given.
     """
+    this = Look(now, since)
     with sessions.begin() as session:
         if not session.scalar(select(func.pg_try_advisory_xact_lock(LOCK))):
             return 0
         suspects = []
         for stream, revision in session.execute(_suspects(now)):
             rule = _rule(session, stream.baseline_id, revision)
-            if rule is not None and _is_due(session, stream, rule, now, since):
+            if rule is not None and _is_due(session, stream, rule, this):
                 suspects.append(stream.id)
-    return sum(_settle(sessions, stream_id, now, since) for stream_id in suspects)
+    return sum(_settle(sessions, stream_id, this) for stream_id in suspects)
 
 
 def _suspects(now: dt.datetime) -> Any:
@@ -66,53 +87,35 @@ def _suspects(now: dt.datetime) -> Any:
     )
 
 
-def _settle(
-    sessions: Sessions, stream_id: int, now: dt.datetime, since: dt.datetime | None
-) -> bool:
+def _settle(sessions: Sessions, stream_id: int, this: Look) -> bool:
     """Look at one stream again, held; whether anything was raised or closed."""
     with sessions.begin() as session:
         stream = session.get(Stream, stream_id, with_for_update=True)
         rule = None if stream is None else _rule(session, stream.baseline_id)
-        if stream is None or rule is None or not _is_due(session, stream, rule, now, since):
+        if stream is None or rule is None or not _is_due(session, stream, rule, this):
             return False
         if not _is_expected(stream):
-            closing.of_stream(session, stream, "No point is expected.", now=now, kinds={STALE})
+            said = "No point is expected."
+            closing.of_stream(session, stream, said, now=this.now, kinds={STALE})
             return True
-        ledger = _ledger(session, stream, now)
-        ledger.switch(rule, True, stream.next_seq - 1, _silence(stream, rule, now, since))
+        ledger = _ledger(session, stream, this.now)
+        ledger.switch(rule, True, stream.next_seq - 1, this.silence(stream, rule))
         stream.alert_state = ledger.to_dict()
         return True
 
 
-def _is_due(
-    session: Session,
-    stream: Stream,
-    rule: rules.Rule,
-    now: dt.datetime,
-    since: dt.datetime | None,
-) -> bool:
+def _is_due(session: Session, stream: Stream, rule: rules.Rule, this: Look) -> bool:
     """Whether there is anything to do about a suspect, as far as its row tells."""
     if not _is_expected(stream):
         return True
-    return bool(_silence(stream, rule, now, since)) and _ledger(session, stream, now).due(
-        rule, True
-    )
+    if not this.silence(stream, rule):
+        return False
+    return _ledger(session, stream, this.now).due(rule, True)
 
 
 def _is_expected(stream: Stream) -> bool:
     """Whether points are to come: some came, if only before the baseline was refitted."""
     return stream.state in EXPECTED and stream.last_point_at is not None
-
-
-def _silence(stream: Stream, rule: rules.Rule, now: dt.datetime, since: dt.datetime | None) -> str:
-    """What there is to say of a silent stream; nothing of one whose pace explains it."""
-    least = rule.condition.seconds or rules.STALE_SECONDS
-    allowed = allowance(stream.arrivals, stream.settings, least)
-    last = stream.last_point_at or now
-    silence = (now - (max(last, since) if since else last)).total_seconds()
-    if silence <= allowed:
-        return ""
-    return f"No point for {silence:.0f} s, where one was due within {allowed:.0f} s."
 
 
 def _ledger(session: Session, stream: Stream, now: dt.datetime) -> Ledger:
