@@ -74,14 +74,14 @@ def register(server: Flask, services: Services) -> None:
     export.register(server, services.settings)
     security.register(server, services.settings, services.secret_key)
     errors.register(server)
-    api = document.register(server, PREFIX)
     resources = (
         *(auth, users, audit, baselines, displays, monitor, streaming, export, playback, replay),
         *(overlay, machines, anomaly, areas, versions, channels, alerts, back_tests),
     )
-    for resource in resources:
-        prefix = PREFIX + (resource.blueprint.url_prefix or "")
-        api.register_blueprint(resource.blueprint, url_prefix=prefix)
+    blueprints = [resource.blueprint for resource in resources]
+    for blueprint in blueprints:
+        server.register_blueprint(blueprint, url_prefix=PREFIX + (blueprint.url_prefix or ""))
+    document.register(server, PREFIX, blueprints)
     live.register(server, PREFIX)
     server.register_blueprint(docs.blueprint, url_prefix=f"{PREFIX}/docs")
     server.register_blueprint(health.blueprint)

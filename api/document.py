@@ -7,19 +7,22 @@ adds who may pass. `tests/test_openapi.py` holds the document against the routes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 from apispec import APISpec
-from flask import Flask
-from flask_smorest import Api
+from flask import Flask, Response
+from flask_smorest import Api, Blueprint
 
 from api import examples, schemas
 from api.schemas import Schema
 from dinsight import __version__
 
 JSON = "application/json"
+ENDPOINT = "openapi"
 
 EVERYWHERE = (415, 429, 500, 503)
 WITH_QUERY = (400,)
@@ -83,8 +86,19 @@ one that does not exist. Times are RFC 3339 in UTC with `Z`; NaN and infinity ne
 R = TypeVar("R", bound=Callable[..., Any])
 
 
-class RestApi(Api):
+class Document(Api):
     """flask-smorest's, but errors have the one shape of `api.errors`, in the document too."""
+
+    def __init__(self, server: Flask, blueprints: Iterable[Blueprint]) -> None:
+        super().__init__(server)
+        _add_components(self.spec)
+        for blueprint in blueprints:
+            named = {"name": blueprint.name, "parameters": None}
+            blueprint.register_views_in_doc(self, server, self.spec, **named)
+            self.spec.tag({"name": blueprint.name, "description": blueprint.description})
+
+    def _register_doc_blueprint(self) -> None:
+        """`register` serves it."""
 
     def _register_error_handlers(self) -> None:
         """`api.errors.register` does it."""
@@ -99,19 +113,23 @@ class RestApi(Api):
             self.spec.components.response(HTTPStatus(status).name, answer, lazy=True)
 
 
-def register(server: Flask, prefix: str) -> RestApi:
-    """The API that routes are registered with, and the parts that all of them share."""
+def register(server: Flask, prefix: str, blueprints: Collection[Blueprint]) -> None:
+    """Serve the document of these blueprints; it is written when it is first asked for."""
     server.config.update(
         API_TITLE="D'insight",
         API_VERSION=__version__,
         OPENAPI_VERSION="3.1.0",
-        OPENAPI_URL_PREFIX=prefix,
-        OPENAPI_JSON_PATH="openapi.json",
         API_SPEC_OPTIONS={"info": {"description": INTRODUCTION, "license": {"name": "MIT"}}},
     )
-    api = RestApi(server)
-    _add_components(api.spec)
-    return api
+
+    @cache
+    def written() -> str:
+        return json.dumps(Document(server, blueprints).spec.to_dict(), indent=2)
+
+    def openapi() -> Response:
+        return Response(written(), mimetype=JSON)
+
+    server.add_url_rule(f"{prefix}/openapi.json", ENDPOINT, openapi)
 
 
 def _shown(status: int) -> Schema:

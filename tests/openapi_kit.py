@@ -11,9 +11,11 @@ from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator, FormatChecker
 from werkzeug.test import TestResponse
 
+from api import document
+
 PATH = "/api/v1/openapi.json"
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
-OUTSIDE = {"api-docs.openapi_json", "docs.page", "docs.file", "api_unknown"}
+OUTSIDE = {document.ENDPOINT, "docs.page", "docs.file", "api_unknown"}
 
 Json = dict[str, Any]
 
