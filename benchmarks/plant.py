@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.client import Client
 from benchmarks.ports import free_port
@@ -29,6 +29,15 @@ UNLIMITED = {
     "DINSIGHT_LOG_FORMAT": "json",
 }
 TICKS = os.sysconf("SC_CLK_TCK")
+CALM_SECONDS = 5
+BUSY_SHARE = 0.1  # of a processor
+
+
+class Process(NamedTuple):
+    number: int
+    parent: int
+    name: str
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -52,11 +61,11 @@ class Plant:
     def work(self) -> dict[str, float]:
         """The processor's seconds so far: of the servers, and of PostgreSQL."""
         found = {"server": 0.0, "postgres": 0.0}
-        for pid, name, seconds in _processes():
-            if name == "postgres":
-                found["postgres"] += seconds
-            elif pid in self.processes:
-                found["server"] += seconds
+        for each in _processes():
+            if each.name == "postgres":
+                found["postgres"] += each.seconds
+            elif each.number in self.processes:
+                found["server"] += each.seconds
         return found
 
     def memory(self) -> int:
@@ -94,6 +103,7 @@ def plant(instances: int = 1, *, external: bool = False, **environ: str) -> Iter
             _wait_ready(port, process)
             ports.append(port)
             processes.append(process.pid)
+        _rest(processes)
         client = Client(ports[0])
         client.sign_in()
         yield Plant(tuple(ports), client, tuple(processes))
@@ -143,8 +153,23 @@ def _wait_ready(port: int, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError(f"the server on port {port} did not become ready")
 
 
-def _processes() -> Iterator[tuple[int, str, float]]:
-    """Every process: its number, its name and the processor's seconds that it has taken.
+def _rest(processes: list[int]) -> None:
+    """Until the servers' job processes have compiled what they fit with: it takes half a minute."""
+    deadline = time.monotonic() + READY_SECONDS
+    calm = 0
+    while calm < CALM_SECONDS and time.monotonic() < deadline:
+        before = _children(processes)
+        time.sleep(1.0)
+        calm = calm + 1 if _children(processes) - before < BUSY_SHARE else 0
+
+
+def _children(processes: list[int]) -> float:
+    """The processor's seconds that the children of some processes have taken."""
+    return sum(each.seconds for each in _processes() if each.parent in processes)
+
+
+def _processes() -> Iterator[Process]:
+    """Every process, with the processor's seconds that it has taken.
 
     Those of children that have ended count with their parent, as PostgreSQL's backends do.
     """
@@ -156,7 +181,8 @@ def _processes() -> Iterator[tuple[int, str, float]]:
                 continue
             fields: list[Any] = rest.split()
             used = sum(int(fields[place]) for place in (11, 12, 13, 14))
-            yield int(entry.name), head.partition("(")[2], used / TICKS
+            name = head.partition("(")[2]
+            yield Process(int(entry.name), int(fields[1]), name, used / TICKS)
 
 
 def _peak(pid: int) -> int:

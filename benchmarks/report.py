@@ -6,6 +6,7 @@ import math
 import os
 import platform
 import sys
+import timeit
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ import dinsight
 
 PACKAGES = ("numpy", "scipy", "umap-learn", "numba", "scikit-learn")
 CONSOLE_WIDTH = 190
+SETUP = "numbers = range(1_000_000); n = 0"
 
 
 @dataclass(frozen=True)
@@ -91,4 +93,10 @@ def show(heading: str, about: Sequence[str], tables: Sequence[Table]) -> None:
 def opening(now: datetime, busy: float, notes: Sequence[str]) -> list[str]:
     """The first lines of the report; `busy` is the machine's load before the run."""
     when = f"Measured {now:%Y-%m-%d %H:%M} UTC"
-    return [f"{when} with {versions()}; load before the run {busy:.1f}.", *notes]
+    pace = f"a loop of a million additions takes {_pace() * 1e3:.0f} ms"
+    return [f"{when} with {versions()}; load before the run {busy:.1f}; {pace}.", *notes]
+
+
+def _pace() -> float:
+    """Seconds for a loop of Python's own: the same machine is not as fast every day."""
+    return min(timeit.repeat("for _ in numbers: n += 1", SETUP, repeat=5, number=1))

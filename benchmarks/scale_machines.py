@@ -14,7 +14,7 @@ from benchmarks.speed import machine
 
 FEATURES = 1_024
 LIMIT = 1.0  # seconds: the 99th percentile of acknowledging a row
-STEPS = (25, 50, 100, 150, 200, 250, 300, 400, 500, 650, 800, 1_000)
+STEPS = (20, 30, 40, 50, 60, 80, 100, 125, 150, 200, 250, 300, 400, 500, 650, 800, 1_000)
 SECONDS = 20.0
 BASELINES = 4
 COLUMNS = (
