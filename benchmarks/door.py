@@ -186,7 +186,7 @@ def _names(header: bytes) -> tuple[str, ...]:
 FILL = """
 INSERT INTO points (stream_id, epoch, seq, received_at, source, x, y, score, level, metadata,
                     features)
-SELECT :stream, 1, number, now(), '', random(), random(), random(), 0, '{}', ''
+SELECT :stream, 1, number, now(), '', random(), random(), random(), 0, '{}', NULL
 FROM generate_series(1, :points) AS number
 """
 
@@ -209,7 +209,7 @@ SELECT :stream, 1, number,
        now() + ((number - :points - CASE WHEN number < :points / 2 THEN 7200 ELSE 0 END)
                 * interval '1 second'),
        '', random() + 3.0 * number / :points, random(),
-       CASE level WHEN 2 THEN 1.2 ELSE 0.4 END + random() * 0.4, level, '{}', ''
+       CASE level WHEN 2 THEN 1.2 ELSE 0.4 END + random() * 0.4, level, '{}', NULL
 FROM (SELECT number, CASE WHEN 100 * number / :points IN (40, 41, 42) THEN 1
                           WHEN 100 * number / :points IN (80, 81) THEN 2 ELSE 0 END AS level
       FROM generate_series(1, :points) AS number) AS numbers
@@ -233,7 +233,7 @@ class Reads:
         return success(time.process_time())
 
     def fill(self, baseline_id: int, name: str, points: int) -> Response:
-        """Put many points without features into a stream."""
+        """Put many points into a stream, whose readings are gone as those of old points are."""
         return self._put(FILL, baseline_id, name, points)
 
     def record(self, baseline_id: int, name: str, points: int) -> Response:

@@ -163,10 +163,7 @@ def ticks(page: Browser, client: Client, number: int, times: int) -> Table:
         for way, (few, many) in work.items()
     ]
     columns = ("", *(f"with {behind:,} stored, ms" for behind in BEHIND))
-    note = (
-        "The work of one tick of 10 points, from asking or being told to drawn; polled with what "
-        "Dash does for the three callbacks of a poll."
-    )
+    note = "The work of one tick of 10 points, from asking for it, or being told of it, to drawn."
     return Table("P9: ticks", note, (*columns, "ratio (at most 50 ms and 2 x)", " "), lines)
 
 
