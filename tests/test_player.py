@@ -398,7 +398,7 @@ def test_a_database_that_drops_its_connections_is_waited_for(machine: Machine) -
         at_least = position
         assert eventually(lambda least=at_least: machine.state()["position"] > least, 10)
         with machine.services.sessions() as session:
-            others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
+            others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = "
             session.execute(text(f"{others} current_database() AND pid <> pg_backend_pid()"))
     assert machine.ends()["status"] == "done"
     assert machine.points() == expected(rows)
