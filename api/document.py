@@ -8,7 +8,7 @@ adds who may pass. `tests/test_openapi.py` holds the document against the routes
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -89,7 +89,7 @@ R = TypeVar("R", bound=Callable[..., Any])
 class Document(Api):
     """flask-smorest's, but errors have the one shape of `api.errors`, in the document too."""
 
-    def __init__(self, server: Flask, blueprints: Iterable[Blueprint]) -> None:
+    def __init__(self, server: Flask, blueprints: Sequence[Blueprint]) -> None:
         super().__init__(server)
         _add_components(self.spec)
         for blueprint in blueprints:
@@ -113,7 +113,7 @@ class Document(Api):
             self.spec.components.response(HTTPStatus(status).name, answer, lazy=True)
 
 
-def register(server: Flask, prefix: str, blueprints: Collection[Blueprint]) -> None:
+def register(server: Flask, prefix: str, blueprints: Sequence[Blueprint]) -> None:
     """Serve the document of these blueprints; it is written when it is first asked for."""
     server.config.update(
         API_TITLE="D'insight",

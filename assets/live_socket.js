@@ -1,7 +1,7 @@
 /* The live socket: what is new comes by itself, to the same reducer as every answer.
 
    It is opened once the page stands at a cursor, and only while somebody looks: a view that
-   refreshes by itself, in a tab that is not hidden for long. While it is open the Interval's
+   refreshes by itself, in a tab that is not hidden for long. While it is open the page's
    questions are only a watchdog; when it ends they take over at once, and since the cursor is the
    page's, nothing is missed or drawn twice. It is opened again after a question was answered, so
    that a server that is away is not knocked at twice. */
