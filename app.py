@@ -42,6 +42,7 @@ from dinsight.services import Services, limits
 from dinsight.settings import Settings, local_url
 from dinsight.version import version
 from layouts import files
+from layouts.static_markup import fold, named_by
 from simulator import sample
 from simulator.__main__ import main as simulate
 
@@ -72,9 +73,9 @@ def create_app(services: Services) -> Dash:
         csrf_header_name=security.CSRF_HEADER,
     )
     server.register_error_handler(DependencyException, lambda _: errors.http_error(NotFound()))
-    app.layout = layouts.shell()
     version()  # of the code that runs, whatever is put over it later
     callbacks.register(app, services)
+    app.layout = fold(layouts.shell(), named_by(app.callback_map))
     security.allow_scripts(server, app.csp_hashes())
     return app
 

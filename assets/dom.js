@@ -19,10 +19,13 @@
     for (const [name, value] of Object.entries(more)) {
       if (name.startsWith("aria-")) element.setAttribute(name, value);
       else if (element[name] === value) continue;
-      else if (name === "disabled") give(id, { disabled: value });
+      else if (name === "disabled" && !isPlain(element)) give(id, { disabled: value });
       else element[name] = value;
     }
   }
+
+  /** Of what is folded (`layouts/static_markup.py`) only the outermost element is React's. */
+  const isPlain = (element) => !!element.parentElement.closest("[data-folded]");
 
   function give(id, props) {
     if (document.getElementById(id)) window.dash_clientside.set_props(id, props);

@@ -107,9 +107,8 @@
   }
 
   function tellTime(moment) {
-    const children = dinsight.words.clock(moment, new Date());
     const title = `${moment.replace("T", " ").slice(0, 19)} UTC`;
-    window.dash_clientside.set_props("point-time", { children, title });
+    dinsight.put("point-time", { text: dinsight.words.clock(moment, new Date()), title });
   }
 
   /** On the map, if that is still of the same run: another one may be on another map. */

@@ -18,6 +18,7 @@ from dinsight.services import Services
 from layouts import streaming
 from layouts.baselines import PATH as BASELINES
 from layouts.shell import ACCOUNT, ADMIN, ALERTS, MACHINES, STREAMING, VERSIONS, Ids, not_found
+from layouts.static_markup import fold, named_by
 
 FOR_DISPLAYS = {MACHINES}  # those of these that a wall screen opens as well
 OF_PEOPLE: dict[str, Callable[[Services, Identity], Any]] = {
@@ -31,7 +32,8 @@ OF_PEOPLE: dict[str, Callable[[Services, Identity], Any]] = {
 
 def register(app: Dash, services: Services) -> None:
     def show(path: str) -> tuple[Any, str, bool]:
-        return page(services, path), page_user().email, not page_user().is_admin
+        content = fold(page(services, path), named_by(app.callback_map))
+        return content, page_user().email, not page_user().is_admin
 
     def home() -> Response | None:
         return redirect(front_page(services)) if request.path == "/" else None
