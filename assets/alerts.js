@@ -24,7 +24,7 @@
   function ask() {
     later(AGAIN_MS);
     if (document.hidden || !place("alerts-badge")) return;
-    dinsight.ask("alerts-present-ask", "alerts-present", { at: Date.now() }).then(present);
+    dinsight.ask("alerts-present-ask", "alerts-present", {}).then(present);
   }
 
   function present(found) {
@@ -64,7 +64,7 @@
 
   /** Do something about alerts: acknowledge, resolve, shelve, unshelve or verdict. */
   function act(deed) {
-    window.dash_clientside.set_props("alerts-deed", { data: { ...deed, at: Date.now() } });
+    dinsight.ask("alerts-deed", "alerts-done", deed).then(done);
   }
 
   function done(answer) {
@@ -121,6 +121,4 @@
   });
 
   dinsight.alerts = { act, clock, paintTimes, ask: () => later(0), known: () => known };
-  window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.alerts = { done };
 })();

@@ -139,13 +139,10 @@
   }
 
   async function save(id, name) {
-    const headers = { "Content-Type": "application/json", "X-CSRF-TOKEN": window.dinsight.shell.csrf() };
-    const body = JSON.stringify({ name });
-    const answer = await window
-      .fetch(`/api/v1/dinsight/${id}`, { method: "PATCH", headers, body })
-      .catch(() => {
-        throw new Error("The server cannot be reached: the name is as it was. Try again.");
-      });
+    const sent = window.dinsight.send("PATCH", `/api/v1/dinsight/${id}`, { name });
+    const answer = await sent.catch(() => {
+      throw new Error("The server cannot be reached: the name is as it was. Try again.");
+    });
     if (!answer.ok) throw new Error(await uploads().reason(answer.status, await answer.text()));
     window.dinsight.shell.say("Renamed.");
     ask();

@@ -64,7 +64,6 @@
       after: cursor && `${cursor.epoch}:${cursor.seq}`,
       limit: live.slightly ? 1 : view.cap, // of a paused view only the status matters
       known: live.status && live.status.tag,
-      at: Date.now(),
     };
   }
 

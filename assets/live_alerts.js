@@ -25,7 +25,7 @@
     asked = Date.now();
     revision = wanted;
     const { key, baseline_id: id, stream } = view;
-    const data = { key, baseline_id: id, stream, after: null, limit: 1, at: Date.now() };
+    const data = { key, baseline_id: id, stream, after: null, limit: 1 };
     dinsight.ask("live-alerts-ask", "live-alerts-answer", data).then(answered);
   }
 

@@ -117,7 +117,7 @@
     const data = {
       key, baseline_id, stream,
       with_baseline: other.baseline_id, with_stream: other.stream,
-      after: run.cursor, limit: MOST, at: Date.now(),
+      after: run.cursor, limit: MOST,
     };
     dinsight.ask("compare-ask", "compare-feed", data).then(reduce);
   }

@@ -35,14 +35,9 @@
   let askedAt = -Infinity; // for the areas
   let limit = null; // the alarm limit that the sensitivity was last told for
   let pending = null; // the id of the area that the dialog asks about
-  let wishes = 0;
   let folded = false;
 
   const { put, give } = dinsight;
-  /** Into a store, which is no element of the page. */
-  const send = (id, data) => {
-    if (document.getElementById("detect-panel")) window.dash_clientside.set_props(id, { data });
-  };
   const plot = () => view && dinsight.map.ready(view.key);
   const applied = () => (known ? known.areas.filter((area) => area.applied) : []);
 
@@ -83,7 +78,7 @@
 
   function question(more) {
     const { key, baseline_id: id, stream, cap } = view;
-    return { key, baseline_id: id, stream, limit: cap, at: Date.now(), ...more };
+    return { key, baseline_id: id, stream, limit: cap, ...more };
   }
 
   function askAreas() {
@@ -92,7 +87,7 @@
     if (!gd || !cursor) return;
     const first = dinsight.map.first(gd);
     const after = `${cursor.epoch}:${first === null ? cursor.seq : first - 1}`;
-    send("detect-ask", question({ after }));
+    dinsight.ask("detect-ask", "detect-areas", question({ after })).then(told);
   }
 
   /** The counts are asked for when points came, at most every three seconds. */
@@ -105,7 +100,7 @@
       tallyTimer = 0;
       if (!view) return;
       tallyAt = window.performance.now();
-      send("detect-tally-ask", question({}));
+      dinsight.ask("detect-tally-ask", "detect-tally", question({})).then(counted);
     }, wait);
   }
 
@@ -259,9 +254,7 @@
   }
 
   function wish(what) {
-    if (!view) return;
-    wishes += 1;
-    send("detect-wish", question({ ...what, n: wishes }));
+    if (view) dinsight.ask("detect-wish", "detect-done", question(what)).then(done);
   }
 
   /* ---- the editor: one draft at a time ---- */
@@ -432,7 +425,8 @@
     if (lost || (known && status.areas_revision !== known.revision)) askSoon();
     if (!view || limit === status.alarm_limit) return;
     limit = status.alarm_limit;
-    send("detect-limit", { key: view.key, limit });
+    const data = { key: view.key, limit };
+    if (document.getElementById("detect-panel")) window.dash_clientside.set_props("detect-limit", { data });
   }
 
   const hear = (what, act) => {
@@ -461,6 +455,6 @@
   dinsight.detection = { flags, anomalous, mode: () => mode };
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.detection = {
-    told, counted, done, mode: choose, typed, name, save, cancel, remove,
+    mode: choose, typed, name, save, cancel, remove,
   };
 })();

@@ -5,9 +5,10 @@
    - anything else that fails says so in a sentence and changes nothing;
    - an ended sign-in leads to the sign-in page and back.
 
-   `ask` puts a question to a callback as Dash would, and gives what it fills its Store with. What is
-   asked again and again goes this way: through Stores each answer is some thirty rounds through
-   every component of the page, a hundred milliseconds of it. */
+   `send` sends JSON as the user who is signed in. `ask` puts a question to a callback as Dash would,
+   and gives what it fills its Store with. What is asked again and again goes this way: through
+   Stores each answer is some thirty rounds through every component of the page, a hundred
+   milliseconds of it. */
 (function () {
   "use strict";
 
@@ -36,6 +37,13 @@
       );
   };
 
+  /** Send `body`, if there is one, as JSON; every request that may change something needs the CSRF. */
+  function send(method, url, body) {
+    const headers = { "Content-Type": "application/json", "X-CSRF-TOKEN": dinsight.shell.csrf() };
+    const more = body ? { body: JSON.stringify(body) } : {};
+    return window.fetch(url, { method, headers, credentials: "same-origin", ...more });
+  }
+
   /** The answer of the callback from the Store `from` to the Store `to`; null if it gave none. */
   async function ask(from, to, value) {
     const changed = [`${from}.data`];
@@ -46,12 +54,7 @@
       changedPropIds: changed,
       parsedChangedPropsIds: changed,
     };
-    const answer = await window.fetch(`/${CALLBACK}`, {
-      method: "POST",
-      credentials: "same-origin",
-      headers: { "Content-Type": "application/json", "X-CSRF-TOKEN": dinsight.shell.csrf() },
-      body: JSON.stringify(body),
-    });
+    const answer = await send("POST", `/${CALLBACK}`, body);
     return answer.status === 204 ? null : (await answer.json()).response[to].data;
   }
 
@@ -64,7 +67,7 @@
   /** What the caller gets in place of a failed answer; status 0 is no answer at all. */
   function refused(status, poll, body) {
     if (status === 401) leave();
-    if (poll) return answerOf({ [poll]: { data: { failed: status, at: Date.now() } } });
+    if (poll) return answerOf({ [poll]: { data: { failed: status } } });
     if (body.includes(OPEN)) document.dispatchEvent(new CustomEvent("dinsight:unopened"));
     else if (!leaving) dinsight.shell.say(sentence(status));
     return new Response(null, { status: 204 });
@@ -90,5 +93,5 @@
     window.location.assign(`/signin?next=${encodeURIComponent(here)}`);
   }
 
-  dinsight.ask = ask;
+  Object.assign(dinsight, { send, ask });
 })();

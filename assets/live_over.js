@@ -89,7 +89,7 @@
     const { view, cursor } = dinsight.live.state();
     if (!view || !cursor || !document.getElementById("live-map")) return;
     const { key, baseline_id, stream } = view;
-    const data = { key, baseline_id, stream, after: `${cursor.epoch}:${seq}`, at: Date.now() };
+    const data = { key, baseline_id, stream, after: `${cursor.epoch}:${seq}` };
     dinsight.ask("live-about-ask", "live-about", data).then(about);
   }
 

@@ -119,8 +119,8 @@
     if (!grown || !rested || !document.getElementById("trend-plot")) return;
     trend.asked = trend.askedAt = now();
     const { key, baseline_id: id, stream } = view;
-    const data = { key, baseline_id: id, stream, after: null, limit: 1, at: Date.now() };
-    window.dash_clientside.set_props("trend-ask", { data });
+    const data = { key, baseline_id: id, stream, after: null, limit: 1 };
+    dinsight.ask("trend-ask", "trend-answer", data).then(answered);
   }
 
   function answered(answer) {
@@ -358,5 +358,5 @@
 
   dinsight.trend = { worst, newest, recorded, moment, state: () => trend };
   window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.trend = { answered, settings };
+  window.dash_clientside.trend = { settings };
 })();

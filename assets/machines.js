@@ -1,6 +1,6 @@
 /* The machines page: one question at a time out, each answer patched into the cards by key.
 
-   tick -> ask -> feed -> cards. The answer brings the order and the cards that changed; everything
+   question -> answer -> cards; the first answer comes with the page. An answer brings the order and the cards that changed; everything
    that only time changes (ages, stale, unknown) is painted here every second, by the server's
    clock, so that a page whose server went away says so. A card that has the focus is never taken
    out of the page, and none moves while a finger is on them. */
@@ -16,11 +16,11 @@
   const BACK_OFF = [1, 2, 4, 8, 10]; // seconds between tries while the server does not answer
   const MANY = 8; // from more machines on there is a search
   const FRESH_SECONDS = 5; // an answer comes every three
+  const ELSEWHERE_SECONDS = 1; // between looks whether the page is open
   const CALM_MS = 30000; // between two orders that differ by scores alone
   const SETTLE_MS = 400; // after a finger was lifted, for its click
 
   const now = () => window.performance.now();
-  const skip = () => window.dash_clientside.no_update;
   const byId = (id) => document.getElementById(id);
 
   let live = fresh();
@@ -51,7 +51,7 @@
   function question() {
     const known = {};
     for (const [id, card] of live.cards) known[id] = card.data.tag;
-    return { version: live.version, known, ...dinsight.wall.question(), at: Date.now() };
+    return { version: live.version, known, ...dinsight.wall.question() };
   }
 
   function mayAsk() {
@@ -62,20 +62,24 @@
   function askNow() {
     if (!mayAsk()) return;
     live.asked = now();
-    window.dash_clientside.set_props("machines-ask", { data: question() });
+    dinsight.ask("machines-ask", "machines-feed", question()).then(reduce);
   }
 
-  function pump() {
-    if (live.retryAt !== null || !mayAsk()) return skip();
-    live.asked = now();
-    return question();
+  /** At the page's own beat; where the server does not answer, at that of the tries. */
+  function beat() {
+    const list = byId("machines-list");
+    if (live.retryAt === null) askNow();
+    window.setTimeout(beat, 1000 * (list ? Number(list.dataset.beat) : ELSEWHERE_SECONDS));
   }
 
   /* ---- answers ---- */
 
   function reduce(answer) {
-    if (!answer || !byId("machines-list")) return skip();
-    if ("failed" in answer) return failed();
+    if (!answer || !byId("machines-list")) return;
+    if ("failed" in answer) {
+      failed();
+      return;
+    }
     if (answer.anew) open();
     live.asked = null;
     live.failures = 0;
@@ -87,7 +91,6 @@
     if (answer.program) dinsight.kiosk.heard({ status: { version: answer.program } });
     paint();
     if (answer.anew && dinsight.wall.on()) askNow(); // for what a wall shows in addition
-    return live.version;
   }
 
   function failed() {
@@ -98,7 +101,6 @@
     live.retryAt = now() + seconds * 1000;
     window.setTimeout(() => opening === live && askNow(), seconds * 1000);
     paint();
-    return skip();
   }
 
   /** The page was opened: its cards are not made yet, and its address says what is shown. */
@@ -460,7 +462,13 @@
     }
   });
   window.setInterval(paint, 1000);
+  beat();
 
   window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.machines = { pump, reduce };
+  window.dash_clientside.machines = {
+    first(answer) {
+      reduce(answer);
+      return window.dash_clientside.no_update;
+    },
+  };
 })();

@@ -57,14 +57,7 @@
   const DONE = { make: "The version is being fitted: compare it when it is ready." };
 
   async function send(baseline, [method, path, body]) {
-    const headers = { "Content-Type": "application/json", "X-CSRF-TOKEN": dinsight.shell.csrf() };
-    const more = body ? { body: JSON.stringify(body) } : {};
-    const answer = await window.fetch(`/api/v1/dinsight/${baseline}/${path}`, {
-      method,
-      headers,
-      credentials: "same-origin",
-      ...more,
-    });
+    const answer = await dinsight.send(method, `/api/v1/dinsight/${baseline}/${path}`, body);
     const said = await answer.json();
     if (!answer.ok) throw new Error(said.message);
     return said.data;

@@ -9,6 +9,7 @@ from typing import Any
 from dash import ClientsideFunction, Dash, Input, Output
 
 from api.security import page_user
+from callbacks import asked
 from callbacks.live import Ask
 from dinsight import overlay, packing
 from dinsight.accounts import Identity
@@ -52,7 +53,7 @@ def register(app: Dash, services: Services) -> None:
     app.callback(Output(Ids.WITH, "options"), Input(Ids.LOOK, "data"), prevent_initial_call=True)(
         look
     )
-    app.callback(Output(Ids.FEED, "data"), Input(Ids.ASK, "data"), prevent_initial_call=True)(poll)
+    asked.answer(app, Ids.ASK, Ids.FEED, poll)
     app.clientside_callback(
         ClientsideFunction("compare", "chosen"), Input(Ids.WITH, "value"), prevent_initial_call=True
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output
+from dash import Dash
 from sqlalchemy.orm import Session
 
 from api import display_door
 from api.security import page_user
+from callbacks import asked
 from callbacks.channels import deny
 from dinsight.accounts import Identity
 from dinsight.alerts import acting, listing
@@ -37,17 +38,8 @@ def register(app: Dash, services: Services) -> None:
         return acted(services, page_user(), deed)
 
     display_door.admit(app.server, f"{Ids.ALERTS}.data")
-    app.callback(
-        Output(Ids.ALERTS, "data"), Input(Ids.ALERTS_ASK, "data"), prevent_initial_call=True
-    )(look)
-    app.callback(
-        Output(Ids.ALERTS_DONE, "data"), Input(Ids.ALERTS_DEED, "data"), prevent_initial_call=True
-    )(act)
-    app.clientside_callback(
-        ClientsideFunction("alerts", "done"),
-        Input(Ids.ALERTS_DONE, "data"),
-        prevent_initial_call=True,
-    )
+    asked.answer(app, Ids.ALERTS_ASK, Ids.ALERTS, look)
+    asked.answer(app, Ids.ALERTS_DEED, Ids.ALERTS_DONE, act)
 
 
 def acted(services: Services, who: Identity, deed: Any) -> Json:
@@ -70,7 +62,6 @@ def acted(services: Services, who: Identity, deed: Any) -> Json:
     return {
         "sentence": _sentence(act, deed, done, problem),
         "ok": not problem,
-        "at": deed.get("at"),
     }
 
 

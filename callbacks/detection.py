@@ -13,6 +13,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State, ctx
 from sqlalchemy.orm import Session
 
 from api.security import page_user
+from callbacks import asked
 from callbacks.live import MOST_ID, Ask
 from dinsight import areas, audit_log, feed, packing, sensitivity, streams, tally
 from dinsight.accounts import Identity
@@ -42,14 +43,9 @@ def register(app: Dash, services: Services) -> None:
         return sensed(services, page_user(), Ask.parse(view), chosen)
 
     register_scripts(app)
-    for output, question, function in (
-        (Ids.AREAS, Ids.ASK, ask),
-        (Ids.TALLY, Ids.TALLY_ASK, count),
-        (Ids.DONE, Ids.WISH, wish),
-    ):
-        app.callback(Output(output, "data"), Input(question, "data"), prevent_initial_call=True)(
-            function
-        )
+    asked.answer(app, Ids.ASK, Ids.AREAS, ask)
+    asked.answer(app, Ids.TALLY_ASK, Ids.TALLY, count)
+    asked.answer(app, Ids.WISH, Ids.DONE, wish)
     app.callback(
         Output(Ids.SENSITIVITY, "options"),
         Output(Ids.SENSITIVITY, "value"),
@@ -69,9 +65,6 @@ def register_scripts(app: Dash) -> None:
         function = ClientsideFunction("detection", name)
         app.clientside_callback(function, *inputs, prevent_initial_call=True)
 
-    script("told", Input(Ids.AREAS, "data"))
-    script("counted", Input(Ids.TALLY, "data"))
-    script("done", Input(Ids.DONE, "data"))
     script("mode", Input(Ids.MODE, "value"))
     script("typed", *(Input(id, "value") for id in NUMBERS))
     script("name", Input(Ids.NAME, "value"))
@@ -116,15 +109,15 @@ def counted(services: Services, who: Identity, ask: Ask) -> dict[str, Any] | Non
 
 def done(services: Services, who: Identity, ask: Ask, wish: dict[str, Any]) -> dict[str, Any]:
     """Do what is wished with an area, and say in a sentence what was done or why not."""
-    at = {"key": ask.key, "at": services.now().isoformat()}
     try:
         with services.sessions.begin() as session:
-            return {**at, "done": True, "sentence": _do(services, session, who, ask, wish)}
+            sentence = _do(services, session, who, ask, wish)
     except BaselineNotFound as error:
         _deny(services, who, f"areas {ask.baseline_id}", ask.baseline_id)
-        return {**at, "done": False, "sentence": error.message}
+        return {"key": ask.key, "done": False, "sentence": error.message}
     except DinsightError as error:
-        return {**at, "done": False, "sentence": error.message}
+        return {"key": ask.key, "done": False, "sentence": error.message}
+    return {"key": ask.key, "done": True, "sentence": sentence}
 
 
 def _do(services: Services, session: Session, who: Identity, ask: Ask, wish: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from api import display_door
 from api.security import page_user
+from callbacks import asked
 from dinsight import (
     audit_log,
     baselines,
@@ -119,13 +120,9 @@ def register(app: Dash, services: Services) -> None:
 
     register_scripts(app)
     display_door.admit(app.server, *(f"{id}.data" for id in (Ids.FEED, Ids.CONTOUR, Ids.ABOUT)))
-    app.callback(Output(Ids.FEED, "data"), Input(Ids.ASK, "data"), prevent_initial_call=True)(poll)
-    app.callback(
-        Output(Ids.CONTOUR, "data"), Input(Ids.CONTOUR_ASK, "data"), prevent_initial_call=True
-    )(contour)
-    app.callback(
-        Output(Ids.ABOUT, "data"), Input(Ids.ABOUT_ASK, "data"), prevent_initial_call=True
-    )(tell)
+    asked.answer(app, Ids.ASK, Ids.FEED, poll)
+    asked.answer(app, Ids.CONTOUR_ASK, Ids.CONTOUR, contour)
+    asked.answer(app, Ids.ABOUT_ASK, Ids.ABOUT, tell)
     app.callback(
         Output(Ids.ACTED, "data"),
         *(Input(id, "n_clicks") for id in (*ACTIONS, Ids.RESET_CONFIRM)),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import Dash, Input, Output
+from dash import Dash
 
 from api import display_door
 from api.security import page_user
+from callbacks import asked
 from callbacks.live import Ask
 from dinsight import streams
 from dinsight.accounts import Identity
@@ -28,9 +29,7 @@ def register(app: Dash, services: Services) -> None:
         return looked(services, page_user(), Ask.parse(data))
 
     display_door.admit(app.server, f"{Ids.ANSWER}.data")
-    app.callback(Output(Ids.ANSWER, "data"), Input(Ids.ASK, "data"), prevent_initial_call=True)(
-        look
-    )
+    asked.answer(app, Ids.ASK, Ids.ANSWER, look)
 
 
 def looked(services: Services, who: Identity, ask: Ask) -> Json | None:

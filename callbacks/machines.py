@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from api import display_door
 from api.security import page_user
+from callbacks import asked
 from dinsight import machines, packing, wall
 from dinsight.accounts import Identity
 from dinsight.errors import InvalidRequest
@@ -68,16 +69,12 @@ def register(app: Dash, services: Services) -> None:
         return answer(services, page_user(), Ask.parse(data))
 
     display_door.admit(app.server, f"{Ids.FEED}.data")
-    app.callback(Output(Ids.FEED, "data"), Input(Ids.ASK, "data"), prevent_initial_call=True)(poll)
-    app.clientside_callback(
-        ClientsideFunction("machines", "pump"),
-        Output(Ids.ASK, "data"),
-        Input(Ids.TICK, "n_intervals"),
-        prevent_initial_call=True,
-    )
+    asked.answer(app, Ids.ASK, Ids.FEED, poll)
     # With an output, because only then it is called for the answer that comes with the page.
     app.clientside_callback(
-        ClientsideFunction("machines", "reduce"), Output(Ids.DRAWN, "data"), Input(Ids.FEED, "data")
+        ClientsideFunction("machines", "first"),
+        Output(Ids.DRAWN, "data"),
+        Input(Ids.FIRST, "data"),
     )
 
 

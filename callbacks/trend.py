@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output
+from dash import ClientsideFunction, Dash, Input
 
 from api import display_door
 from api.security import page_user
+from callbacks import asked
 from callbacks.live import Ask
 from dinsight import sensitivity, streams, trend
 from dinsight.accounts import Identity
@@ -22,14 +23,7 @@ def register(app: Dash, services: Services) -> None:
         return looked(services, page_user(), Ask.parse(data))
 
     display_door.admit(app.server, f"{Ids.ANSWER}.data")
-    app.callback(Output(Ids.ANSWER, "data"), Input(Ids.ASK, "data"), prevent_initial_call=True)(
-        look
-    )
-    app.clientside_callback(
-        ClientsideFunction("trend", "answered"),
-        Input(Ids.ANSWER, "data"),
-        prevent_initial_call=True,
-    )
+    asked.answer(app, Ids.ASK, Ids.ANSWER, look)
     app.clientside_callback(
         ClientsideFunction("trend", "settings"), Input(Ids.SPAN, "value"), Input(Ids.AXIS, "value")
     )

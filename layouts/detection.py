@@ -79,11 +79,10 @@ NUMBERS = {
 
 
 def section() -> html.Details:
-    stores = (Ids.ASK, Ids.AREAS, Ids.TALLY_ASK, Ids.TALLY, Ids.WISH, Ids.DONE, Ids.LIMIT)
     return html.Details(
         [
             html.Summary(html.H2("Detection")),
-            *(dcc.Store(id=id) for id in stores),
+            dcc.Store(id=Ids.LIMIT),
             _mode(),
             _areas(),
             _sensitivity(),

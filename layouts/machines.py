@@ -16,7 +16,7 @@ from layouts import wall
 from layouts.components import button, field
 from layouts.shell import BASELINES
 
-INTERVAL_SECONDS = 3.0
+BEAT_SECONDS = 3  # between questions of the page
 STATES = {
     "failing": "Failing",
     "deteriorating": "Deteriorating",
@@ -38,11 +38,11 @@ class Ids(enum.StrEnum):
     HINT = "machines-hint"
     FITS = "machines-fits"
     ANNOUNCE = "machines-announce"
-    # the path of the data: tick -> ask -> feed -> drawn
-    TICK = "machines-tick"
+    # the path of the data: the first answer comes with the page; later ones have no Stores
+    FIRST = "machines-first"
+    DRAWN = "machines-drawn"
     ASK = "machines-ask"
     FEED = "machines-feed"
-    DRAWN = "machines-drawn"
 
 
 def chip(state: str) -> str:
@@ -54,15 +54,14 @@ def page(first: dict[str, Any]) -> html.Div:
     """The page with its first answer, so that it is there with the page."""
     return html.Div(
         [
-            *(dcc.Store(id=id) for id in (Ids.ASK, Ids.DRAWN)),
-            dcc.Store(id=Ids.FEED, data=first),
-            dcc.Interval(id=Ids.TICK, interval=int(INTERVAL_SECONDS * 1000)),
+            dcc.Store(id=Ids.FIRST, data=first),
+            dcc.Store(id=Ids.DRAWN),
             html.Div(id=Ids.ANNOUNCE, className="sr-only", role="status"),
             _head(),
             _summary(),
             html.P(id=Ids.NOTE, className="machines-note", role="status", hidden=True),
             _no_baseline(),
-            html.Ol(id=Ids.LIST, className="machine-list"),
+            html.Ol(id=Ids.LIST, className="machine-list", **{"data-beat": str(BEAT_SECONDS)}),
             html.Div(id=Ids.HINT),
             html.P(
                 [html.Span(id=Ids.FITS), " ", dcc.Link("See the baselines", href=BASELINES)],

@@ -72,9 +72,7 @@ def shell() -> html.Div:
 
 def _alerts() -> list[Any]:
     """What every page has of alerts beside the badge: their paths, their voice, the rules."""
-    stores = (Ids.ALERTS_DEED, Ids.ALERTS_DONE)
     return [
-        *(dcc.Store(id=id) for id in stores),
         html.Div(id=Ids.ANNOUNCE, className="sr-only", role="status"),
         alert_rules.dialog(),
         trials.dialog(),

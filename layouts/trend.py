@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 
 import dash_bootstrap_components as dbc
-from dash import dcc, html
+from dash import html
 
 from layouts import live_alerts
 
@@ -28,8 +28,6 @@ class Ids(enum.StrEnum):
 def section() -> html.Section:
     return html.Section(
         [
-            dcc.Store(id=Ids.ASK),
-            dcc.Store(id=Ids.ANSWER),
             html.Div(
                 [
                     html.H2("Score"),

@@ -41,7 +41,7 @@ def tiles(page: Page) -> list[dict[str, Any]]:
 
 
 def hurry(page: Page) -> None:
-    page.js("window.dash_clientside.set_props('machines-tick', {interval: 500})")
+    page.js("document.getElementById('machines-list').dataset.beat = 0.5")
 
 
 def test_the_wall_is_chosen_kept_and_follows_its_machines(

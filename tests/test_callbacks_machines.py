@@ -173,7 +173,7 @@ def test_the_page_comes_with_its_first_answer(page: Machines, baseline_id: int) 
     stores = [
         part["props"]
         for part in answer.json["response"]["main"]["children"]["props"]["children"]
-        if part["props"].get("id") == "machines-feed"
+        if part["props"].get("id") == "machines-first"
     ]
     assert [store["data"]["anew"] for store in stores] == [True]
     assert names(stores[0]["data"]) == ["Pump 7"]
