@@ -114,24 +114,26 @@
     return play.record.point(play.seq) || dinsight.moments.about(play.line, play.seq);
   }
 
-  /** Go to a point: words at once, the map as soon as its points are here. */
+  /** Go to a point: words and its place at once, the map as soon as it is drawn. */
   function go(seq, { playing = false } = {}) {
     if (!play || !play.line || play.line.last_seq === null) return;
     const { first_seq: first, last_seq: last } = play.line;
     play.seq = Math.min(last, Math.max(first, Math.round(seq)));
     if (!playing) Object.assign(play, { rest: 0, clock: null });
+    if (play.seq !== play.drawn && !playing) dinsight.marks.mark("moment", play.record.point(play.seq));
     paint();
     want();
   }
 
+  /** Draw once the frame that shows what was said at once has been painted. */
   function want() {
     if (play.drawing) return;
     play.drawing = true;
     const mine = play;
-    window.requestAnimationFrame(() => {
+    window.requestAnimationFrame(() => window.setTimeout(() => {
       mine.drawing = false;
       if (mine === play) draw();
-    });
+    }));
   }
 
   /** Chunks have come. */
@@ -152,6 +154,7 @@
     window.clearTimeout(play.waiting);
     play.waiting = 0;
     play.drawn = seq;
+    dinsight.marks.mark("moment", null);
     const first = points.about.length ? points.about[0][0] : seq; // retention may have moved it
     dinsight.live.reduce(answer(points, first, seq, !goesOn));
     play.drawnAt = now();

@@ -152,7 +152,8 @@
       const i = found ? seq - found.first : -1;
       if (i < 0 || i >= found.n) return null;
       const level = dinsight.moments.LEVELS[found.level[i]];
-      return { seq, at: found.at[i], score: found.score[i], level, exact: true };
+      const [x, y] = [found.x[i], found.y[i]];
+      return { seq, at: found.at[i], score: found.score[i], level, x, y, exact: true };
     }
 
     /** Points as the map takes them; null where some of them are not here. */

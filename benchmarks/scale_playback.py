@@ -27,15 +27,23 @@ KEPT = 20  # chunks that hold POINTS
 
 log = logging.getLogger("bench")
 
-# Moves the scrubber as a hand does, one place after another; of each move how long it took until
-# the text said it, and until the frame with its points was shown.
+# Moves the scrubber as a hand does, one place after another; of each move how long it took until a
+# frame told the moment and marked its place on the map, and until one showed all its points.
 SCRUB = """
 const [places, done] = arguments;
 const range = document.getElementById("playback-range");
-const shown = () => new Promise((drawn) => {
-  const next = () => requestAnimationFrame(() => setTimeout(() => drawn(performance.now())));
-  document.addEventListener("dinsight:points", next, { once: true });
+const frame = (then) => requestAnimationFrame(() => {
+  const { port1, port2 } = new MessageChannel(); // comes before what a timer does
+  port1.onmessage = () => then(performance.now());
+  port2.postMessage(null);
 });
+const shown = () => new Promise((drawn) => {
+  document.addEventListener("dinsight:points", () => frame(drawn), { once: true });
+});
+const told = (place) => {
+  const words = document.getElementById("playback-time").textContent.replace(/\\D/g, "");
+  return words.includes(String(place)) && document.querySelector(".map-mark-moment");
+};
 const rest = () => new Promise((over) => setTimeout(over, 40 + 60 * Math.random()));
 (async () => {
   const taken = [];
@@ -45,8 +53,8 @@ const rest = () => new Promise((over) => setTimeout(over, 40 + 60 * Math.random(
     const began = performance.now();
     range.value = place;
     range.dispatchEvent(new Event("input", { bubbles: true }));
-    const said = performance.now() - began;
-    taken.push([said, (await points) - began]);
+    const answered = told(place) ? await new Promise(frame) : NaN;
+    taken.push([answered - began, (await points) - began]);
   }
   done(taken);
 })();
@@ -82,27 +90,29 @@ def scrub_times(
         lambda: page.js("return dinsight.playback.state().record.kept()") * 5_000 >= points,
         "the recording",
     )
-    said, drawn = np.array(page.later(SCRUB, places[scrubs:])).T
+    answered, drawn = np.array(page.later(SCRUB, places[scrubs:])).T
     page.js(SPEED, points // 10)
     before = page.busy()
     played = page.later(PLAY, SECONDS)
     busy = (page.busy() - before) / SECONDS
     gaps = np.array(played["gaps"])
-    half, most = np.quantile(drawn, (0.5, 0.95))
+    half, most = np.quantile(answered, (0.5, 0.95))
     line = (
-        *(f"{points:,}", f"{loaded:.1f}", f"{np.quantile(said, 0.95):.1f}"),
-        *(f"{half:.0f}", f"{most:.0f}", met(most <= GOAL_MS), f"{np.max(cold[:, 1]):.0f}"),
+        *(f"{points:,}", f"{loaded:.1f}", f"{half:.0f}", f"{most:.0f}", met(most <= GOAL_MS)),
+        *(f"{quantile:.0f}" for quantile in np.quantile(drawn, (0.5, 0.95))),
+        f"{np.max(cold[:, 1]):.0f}",
         *(f"{np.median(gaps):.0f}", f"{np.quantile(gaps, 0.95):.0f}", f"{busy * 100:.0f} %"),
         f"{played['points'] / SECONDS:.0f}",
     )
     columns = (
-        *("points", "opened s", "scrub to text p95 ms", "to drawn p50 ms"),
-        *(f"p95 ms (at most {GOAL_MS})", "", "slowest of the first five ms"),
+        *("points", "opened s", "scrub to answer p50 ms", f"p95 ms (at most {GOAL_MS})", ""),
+        *("to all points p50 ms", "p95 ms", "slowest of the first five ms"),
         *("between frames at 600 x p50 ms", "p95 ms", "main thread", "points/s"),
     )
     note = (
-        "From moving the scrubber to the frame that shows the map of that moment, with its newest "
-        "3,000 points; the first five right after opening, when chunks are still on their way. "
+        "From moving the scrubber to the frame that tells the moment and marks its place on the "
+        "map, and to the one that shows the map of that moment, with its newest 3,000 points; the "
+        "first five right after opening, when chunks are still on their way. "
         "Playing a recording of a point a second 600 times as fast. What limits it is the drawing "
         "of the map, WebGL in software."
     )

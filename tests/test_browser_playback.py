@@ -75,6 +75,32 @@ def at(page: Page, seq: int) -> dict[str, Any]:
     return drawn
 
 
+# Moves the scrubber, and gives where the moment is marked before its points are drawn.
+SCRUB = """
+const range = document.getElementById("playback-range");
+range.value = arguments[0];
+range.dispatchEvent(new Event("input", { bubbles: true }));
+const { left, top } = document.querySelector(".map-mark-moment").style;
+return [parseFloat(left), parseFloat(top)];
+"""
+PLACE = """
+const { xaxis, yaxis } = document.querySelector("#live-map .js-plotly-plot")._fullLayout;
+const [x, y] = arguments;
+return [xaxis.l2p(x) + xaxis._offset, yaxis.l2p(y) + yaxis._offset];
+"""
+
+
+def scrub(page: Page, seq: int) -> dict[str, Any]:
+    """The map of the point that the scrubber is moved to; its place is marked at once."""
+    assert len(page.map()["monitor"]) != seq
+    marked = page.js(SCRUB, seq)
+    drawn = at(page, seq)
+    place = page.js(PLACE, drawn["monitor"][-1], drawn["monitorY"][-1])
+    assert marked == pytest.approx(place, abs=1)
+    assert not page.driver.find_elements("css selector", ".map-mark-moment")
+    return drawn
+
+
 def press(page: Page, key: str) -> None:
     page.driver.switch_to.active_element.send_keys(key)
 
@@ -105,11 +131,7 @@ def test_from_the_history_to_a_moment_and_back_to_live(
     page.wait(lambda: moment(page) > 40, "the alert")
     at(page, moment(page))
     assert page.text("live-state") in {"was Deteriorating", "was Failing"}
-    page.js(
-        "const range = document.getElementById('playback-range');"
-        "range.value = 55; range.dispatchEvent(new Event('input', {bubbles: true}));"
-    )
-    shown = at(page, 55)
+    shown = scrub(page, 55)
     assert (page.text("live-state"), len(shown["latest"])) == ("was Failing", 10)
     score = page.text("live-score")
     link = page.element("playback-link").get_attribute("data-copy")
