@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from dinsight.readings import faults
 from dinsight.readings.model import Limits
 
 BLOCK_BYTES = 512 * 1024
+_BLANKS = re.compile(rb"[ \t\r\n]*")
 _UTF8_BOM = codecs.BOM_UTF8
 _OTHER_BOMS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "UTF-32"),
@@ -103,6 +105,14 @@ class Source:
         """Take what `peek_line` showed."""
         self._take_to(self._line_end())
         self.taken += 1
+
+    def skip_blank_lines(self) -> None:
+        """Take the lines of the block in hand that begin here and hold nothing but blanks."""
+        blanks = _BLANKS.match(self._data, self._at)
+        end = self._data.rfind(b"\n", self._at, blanks.end() if blanks else self._at) + 1
+        if end:
+            self.taken += self._data.count(b"\n", self._at, end)
+            self._take_to(end)
 
     def record_text(self) -> str:
         """The row in work, as far as it is read."""
