@@ -20,7 +20,7 @@ link: $(VENV)/.run  ## print a fresh sign-in link for the first user
 	@$(BIN)/python app.py link
 
 test: $(VENV)/.test browser redis  ## install what the tests need, browser included, and run them
-	@$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile
+	@$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist worksteal
 
 test-faults: $(VENV)/.test browser redis  ## the long fault sweeps and soaks
 	@$(BIN)/python -m pytest -m slow

@@ -100,7 +100,7 @@ def slots(server: LiveServer) -> int:
 def begun(server: LiveServer, headers: dict[str, str], baseline_id: int) -> socket.socket:
     """A connection on which an export has begun, of which hardly anything is taken."""
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 * 1024)
     path = f"/api/v1/streaming/{baseline_id}/export"
     authorization = headers["Authorization"]
     connection.sendall(
