@@ -83,6 +83,16 @@ def explain(
     }
 
 
+def in_limits(share: float) -> str:
+    """A score in units of the alarm limit, with the digits that the page shows (`words.score`).
+
+    >>> in_limits(0.856), in_limits(1.004), in_limits(1234.5)
+    ('0.86 times the alarm limit', '1.0 times the alarm limit', '1,234 times the alarm limit')
+    """
+    digits = 2 if share <= 1 else 1 if share < 100 else 0
+    return f"{share:,.{digits}f} times the alarm limit"
+
+
 def sentence(score: float, limit: float, bands: list[Json]) -> str:
     """What a person reads first; what goes together is not said to cause anything.
 
@@ -91,10 +101,10 @@ def sentence(score: float, limit: float, bands: list[Json]) -> str:
     >>> sentence(3.21, 1.0, [high, low])
     '3.2 times the alarm limit, associated with 120–124 Hz (higher than usual) and f_3 (lower).'
     >>> sentence(0.5, 1.0, [])
-    '0.5 times the alarm limit: within healthy behaviour, and no band stands out.'
+    '0.50 times the alarm limit: within healthy behaviour, and no band stands out.'
     """
-    times = score / limit
-    start = f"{times:.2g} times the alarm limit" if times < 100 else "Far beyond the alarm limit"
+    share = score / limit
+    start = in_limits(share) if share < 100 else "Far beyond the alarm limit"
     if score <= limit:
         start += ": within healthy behaviour"
     if not bands:

@@ -276,12 +276,9 @@ def _about_contamination(facts: Json) -> list[Finding]:
 
 def _about_false_alarms(facts: Json) -> list[Finding]:
     expected: dict[str, float] = facts["false_alarms_per_day"]
-    low, high = expected["low"], expected["high"]
-    told = (
-        f"At one row a second, {expected['expected']:.2g} false alarms a day are expected "
-        f"({low:.2g} to {high:.2g})"
-    )
-    if high <= MANY_FALSE_ALARMS:
+    mean, low, high = (sensitivity.few(expected[name]) for name in ("expected", "low", "high"))
+    told = f"At one row a second, {mean} false alarms a day are expected ({low} to {high})"
+    if expected["high"] <= MANY_FALSE_ALARMS:
         return []
     severity = "warning" if expected["expected"] > MANY_FALSE_ALARMS else "info"
     action = "Lower the sensitivity, send fewer rows a second, or record a longer baseline."

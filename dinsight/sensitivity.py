@@ -143,6 +143,17 @@ def at_rate(cost: Json, rows_per_second: float) -> Json:
     return {**scaled, "rows_per_second": rows_per_second}
 
 
+def few(per_day: float) -> str:
+    """How often a day, as a person reads it.
+
+    >>> few(0.004), few(0.512), few(12.4), few(1234.5)
+    ('less than 0.01', '0.51', '12', '1,234')
+    """
+    if per_day < 0.01:
+        return "less than 0.01"
+    return f"{per_day:.2g}" if per_day < 10 else f"{per_day:,.0f}"
+
+
 def rate(arrivals: list[list[float]]) -> float | None:
     """Points a second over the last batches, each [seconds since 1970, last seq].
 

@@ -10,6 +10,7 @@ from typing import Any
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 
+from dinsight.sensitivity import few
 from layouts.components import cell, field, table
 
 Json = dict[str, Any]
@@ -89,7 +90,7 @@ def _headline(found: Json) -> list[tuple[str, str, str]]:
     per_day = found["alerts_per_day"]
     return [
         (
-            f"{per_day:.2g}" if per_day < 100 else f"{per_day:,.0f}",
+            few(per_day),
             "alerts a day",
             f"More than {MANY_A_DAY} are more than a person can look into: ask for more rows or a "
             "higher score in the rule that raises most.",

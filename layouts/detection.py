@@ -10,7 +10,7 @@ from dash import dcc, html
 
 from dinsight.areas import NAME_LENGTH
 from dinsight.models import Json
-from dinsight.sensitivity import CHOICES, DEFAULT
+from dinsight.sensitivity import CHOICES, DEFAULT, few
 from layouts import trials
 from layouts.components import button, confirmation, field, pace
 
@@ -213,7 +213,7 @@ def choices(reach: tuple[float, float], told: Json) -> tuple[list[dict[str, Any]
     for per_day in CHOICES:
         if cost and abs(cost["expected"] - per_day) <= NEAR * per_day:
             return options, f"{per_day:g}"
-    words = f"About {cost['expected']:.2g} a day" if cost else "As set"
+    words = f"About {few(cost['expected'])} a day" if cost else "As set"
     return [*options, {"label": words, "value": PRESENT}], PRESENT
 
 
@@ -227,19 +227,13 @@ def cost_text(reach: tuple[float, float], told: Json) -> str:
     limit = f"{told['alarm_limit']:.3g}"
     said = f"Alarms above {'' if limit == '1' else f'{limit} times '}the calibrated limit."
     if cost := told["false_alarms_per_day"]:
-        expected, low, high = (_few(cost[name]) for name in ("expected", "low", "high"))
+        expected, low, high = (few(cost[name]) for name in ("expected", "low", "high"))
         said += (
             f" A healthy machine then alarms about {expected} times a day ({low} to {high}) "
             f"at {pace(cost['rows_per_second'])}. This baseline can promise from "
-            f"{_few(reach[0])} to {_few(reach[1])}."
+            f"{few(reach[0])} to {few(reach[1])}."
         )
     return f"{said} {HOLDS}"
-
-
-def _few(per_day: float) -> str:
-    if per_day < 0.01:
-        return "less than 0.01"
-    return f"{per_day:.2g}" if per_day < 10 else f"{per_day:,.0f}"
 
 
 def _option(per_day: float, reach: tuple[float, float]) -> dict[str, Any]:

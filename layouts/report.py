@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
+from dinsight.diagnosis import in_limits
 from dinsight.models import Alert
 from dinsight.report import HEALTHY, Event, Report
 from layouts import files
@@ -93,7 +94,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     shown, alert = report.shown, report.alert
     found = []
     if shown:
-        found.append(("Score", f"{shown.score / report.limit:.2g} times the alarm limit"))
+        found.append(("Score", in_limits(shown.score / report.limit)))
         found.append(("At the alert" if alert else "Last point", _when(shown.at)))
     if report.since and (alert or (shown and shown.level != HEALTHY)):
         found.append(("Since", _when(report.since)))
@@ -153,8 +154,8 @@ def _happened(report: Report) -> list[tuple[str, ...]]:
             each.began,
             LEVELS[each.level],
             _when(each.until),
-            f"points {each.first:,} to {each.last:,}, at most"
-            f" {each.peak / report.limit:.2g} times the alarm limit",
+            f"points {each.first:,} to {each.last:,}, at most "
+            + in_limits(each.peak / report.limit),
         )
         for each in report.trend.episodes[-MOST_EPISODES:]
     ]
