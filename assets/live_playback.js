@@ -7,6 +7,9 @@
 
   const dinsight = (window.dinsight = window.dinsight || {});
   const FRAME_MS = 30; // between two drawings, for whoever wants to press something
+  const COSTLY_MS = 80; // a drawing that takes longer waits until the scrubber rests
+  const STILL_MS = 100; // without a move, and it rests
+  const RESTLESS = 4; // times as long as one takes, and it waits no longer
   const SLOW_MS = 300; // until it is said that something is still read
   const REST_MS = 400; // until the address names the moment
   const LEAD_MS = 300; // before the first point after a gap, as somebody who looks on feels it
@@ -40,6 +43,9 @@
       trouble: "", // why nothing comes
       settle: 0,
       drawing: false,
+      cost: 0, // what a drawing takes, ms, until the next frame can be shown
+      moved: null, // since when the scrubber moves and nothing is drawn
+      resting: 0, // a timer until it rests
     };
   }
 
@@ -115,14 +121,24 @@
   }
 
   /** Go to a point: words and its place at once, the map as soon as it is drawn. */
-  function go(seq, { playing = false } = {}) {
+  function go(seq, { playing = false, scrubbing = false } = {}) {
     if (!play || !play.line || play.line.last_seq === null) return;
     const { first_seq: first, last_seq: last } = play.line;
     play.seq = Math.min(last, Math.max(first, Math.round(seq)));
     if (!playing) Object.assign(play, { rest: 0, clock: null });
     if (play.seq !== play.drawn && !playing) dinsight.marks.mark("moment", play.record.point(play.seq));
     paint();
-    want();
+    if (scrubbing && play.cost > COSTLY_MS) wantAtRest();
+    else want();
+  }
+
+  /** Draw when the scrubber rests: else it would stand still for as long as each drawing takes. */
+  function wantAtRest() {
+    const mine = play;
+    mine.moved ??= now();
+    const longest = mine.moved + RESTLESS * mine.cost - now();
+    window.clearTimeout(mine.resting);
+    mine.resting = window.setTimeout(() => mine === play && want(), Math.min(STILL_MS, longest));
   }
 
   /** Draw once the frame that shows what was said at once has been painted. */
@@ -153,13 +169,21 @@
     if (!points) return wait();
     window.clearTimeout(play.waiting);
     play.waiting = 0;
-    play.drawn = seq;
+    Object.assign(play, { drawn: seq, moved: null });
     dinsight.marks.mark("moment", null);
     const first = points.about.length ? points.about[0][0] : seq; // retention may have moved it
+    time();
     dinsight.live.reduce(answer(points, first, seq, !goesOn));
     play.drawnAt = now();
     paint();
     settle();
+  }
+
+  /** How long it takes from now until a second frame: by then what is drawn has been shown. */
+  function time() {
+    const [mine, began] = [play, now()];
+    const shown = () => (mine.cost = now() - began);
+    window.requestAnimationFrame(() => window.requestAnimationFrame(shown));
   }
 
   /** What the reducer takes: points, and the status as it was when the last of them had come. */
@@ -419,7 +443,7 @@
     range.setAttribute("aria-label", "Moment of the recording");
     range.addEventListener("input", () => {
       if (play.playing) pause();
-      go(Number(range.value));
+      go(Number(range.value), { scrubbing: true });
     });
     place.append(canvas, range);
     new ResizeObserver(() => play && marks()).observe(place);

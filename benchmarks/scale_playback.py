@@ -20,15 +20,17 @@ from benchmarks.rows import csv, form
 from benchmarks.speed import machine
 
 POINTS = 100_000
-SCRUBS = 60
+DRAGS = 30
+MOVES = 20  # of a drag, about half a second
 SECONDS = 10  # of playing
 GOAL_MS = 100
 KEPT = 20  # chunks that hold POINTS
 
 log = logging.getLogger("bench")
 
-# Moves the scrubber as a hand does, one place after another; of each move how long it took until a
-# frame told the moment and marked its place on the map, and until one showed all its points.
+# Drags the scrubber as a hand does, over several places and then to rest; of each move how long it
+# took until a frame told the moment and marked its place on the map, and of each drag how long it
+# took from the last move until a frame showed all its points.
 SCRUB = """
 const [places, done] = arguments;
 const range = document.getElementById("playback-range");
@@ -44,19 +46,29 @@ const told = (place) => {
   const words = document.getElementById("playback-time").textContent.replace(/\\D/g, "");
   return words.includes(String(place)) && document.querySelector(".map-mark-moment");
 };
-const rest = () => new Promise((over) => setTimeout(over, 40 + 60 * Math.random()));
+const rest = (ms) => new Promise((over) => setTimeout(over, ms));
+const answers = [];
+const move = (place) => {
+  const began = performance.now();
+  range.value = place;
+  range.dispatchEvent(new Event("input", { bubbles: true }));
+  if (told(place)) frame((at) => answers.push(at - began));
+  else answers.push(NaN);
+};
 (async () => {
-  const taken = [];
-  for (const place of places) {
-    await rest();
+  const drawn = [];
+  for (const drag of places) {
+    await rest(300 + 300 * Math.random());
+    for (const place of drag.slice(0, -1)) {
+      move(place);
+      await rest(20 + 20 * Math.random());
+    }
     const points = shown();
     const began = performance.now();
-    range.value = place;
-    range.dispatchEvent(new Event("input", { bubbles: true }));
-    const answered = told(place) ? await new Promise(frame) : NaN;
-    taken.push([answered - began, (await points) - began]);
+    move(drag[drag.length - 1]);
+    drawn.push((await points) - began);
   }
-  done(taken);
+  done({ answers, drawn });
 })();
 """
 # Plays, and gives the times between drawings, the longest task, and the points that were passed.
@@ -77,30 +89,30 @@ setTimeout(() => {
 
 
 def scrub_times(
-    page: Browser, client: Client, number: int, points: int = POINTS, scrubs: int = SCRUBS
+    page: Browser, client: Client, number: int, points: int = POINTS, drags: int = DRAGS
 ) -> Table:
     """Scrubbing and playing a recording of so many points."""
     client.json("POST", f"/api/bench/record/{number}/recorded/{points}")
     page.open(number, "recorded", epoch="1")
     loaded = float(page.wait_drawn(0)["since"])
     random = np.random.default_rng(7)
-    places = [int(place) for place in random.integers(3_000, points, 2 * scrubs)]
-    cold = np.array(page.later(SCRUB, places[:5]))
+    places = [_drag(random, points) for _ in range(drags)]
+    cold = page.later(SCRUB, [[drag[-1]] for drag in places[:5]])["drawn"]
     page.wait(
         lambda: page.js("return dinsight.playback.state().record.kept()") * 5_000 >= points,
         "the recording",
     )
-    answered, drawn = np.array(page.later(SCRUB, places[scrubs:])).T
+    scrubbed = page.later(SCRUB, places)
     page.js(SPEED, points // 10)
     before = page.busy()
     played = page.later(PLAY, SECONDS)
     busy = (page.busy() - before) / SECONDS
     gaps = np.array(played["gaps"])
-    half, most = np.quantile(answered, (0.5, 0.95))
+    half, most = np.quantile(scrubbed["answers"], (0.5, 0.95))
     line = (
         *(f"{points:,}", f"{loaded:.1f}", f"{half:.0f}", f"{most:.0f}", met(most <= GOAL_MS)),
-        *(f"{quantile:.0f}" for quantile in np.quantile(drawn, (0.5, 0.95))),
-        f"{np.max(cold[:, 1]):.0f}",
+        *(f"{quantile:.0f}" for quantile in np.quantile(scrubbed["drawn"], (0.5, 0.95))),
+        f"{max(cold):.0f}",
         *(f"{np.median(gaps):.0f}", f"{np.quantile(gaps, 0.95):.0f}", f"{busy * 100:.0f} %"),
         f"{played['points'] / SECONDS:.0f}",
     )
@@ -110,13 +122,21 @@ def scrub_times(
         *("between frames at 600 x p50 ms", "p95 ms", "main thread", "points/s"),
     )
     note = (
-        "From moving the scrubber to the frame that tells the moment and marks its place on the "
-        "map, and to the one that shows the map of that moment, with its newest 3,000 points; the "
-        "first five right after opening, when chunks are still on their way. "
+        f"Drags of {MOVES} moves in half a second. From each move to the frame that tells the "
+        "moment and marks its place on the map, and from the last one to the frame that shows the "
+        "map of that moment, with its newest 3,000 points, which waits for the hand to rest where "
+        "a drawing takes long; the first five right after opening, when chunks are still on their "
+        "way. "
         "Playing a recording of a point a second 600 times as fast. What limits it is the drawing "
         "of the map, WebGL in software."
     )
     return Table("Playback", note, columns, [line])
+
+
+def _drag(random: np.random.Generator, points: int) -> list[int]:
+    """Places from one moment to another, of which the scrubber's own step is the finest."""
+    begin, end = random.integers(3_000, points, 2)
+    return [int(place) for place in np.linspace(begin, end, MOVES)]
 
 
 SPEED = """
@@ -131,14 +151,14 @@ def main(argv: list[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="benchmarks.scale_playback", description=__doc__)
     parser.add_argument("--points", type=int, default=POINTS)
-    parser.add_argument("--scrubs", type=int, default=SCRUBS)
+    parser.add_argument("--drags", type=int, default=DRAGS)
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S")
     busy = os.getloadavg()[0]
     with server() as client, browser(client.port) as page:
         number = client.upload(form(csv(machine(800, 64)), "files"))
         client.wait_fitted(number)
-        table = scrub_times(page, client, number, options.points, options.scrubs)
+        table = scrub_times(page, client, number, options.points, options.drags)
     report.show("Playback, measured", report.opening(datetime.now(UTC), busy, []), [table])
     return 0
 
