@@ -253,8 +253,9 @@ class Stream(Base):
 
     The row is the lock that orders points: `next_seq` moves only under it. The columns from
     `epoch` to `score` speak of the present epoch; `arrivals` are its last batches, each as
-    [seconds since 1970, last seq]. A run goes on when its baseline is refitted, in a new epoch:
-    `run_epoch` is the one that it began with, `carried` how many points its earlier epochs hold.
+    [seconds since 1970, last seq], and after a refit those of the epoch before, counted back from
+    0. A run goes on when its baseline is refitted, in a new epoch: `run_epoch` is the one that it
+    began with, `carried` how many points its earlier epochs hold.
     """
 
     __tablename__ = "streams"

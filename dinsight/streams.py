@@ -243,13 +243,14 @@ def carry_over(
     stream.settings = {**stream.settings, **sensitivity.again(stream.settings, fitted)}
     expected = stream.state in {"streaming", "not_started"}
     last = stream.last_point_at if expected else None
+    pace = [[at, seq - archived] for at, seq in stream.arrivals] if expected else []
     why = "The baseline was refitted."
     if expected:
         closing.carry_over(session, stream, why, now=now)
     else:
         closing.forget(session, stream, why, now=now)
     _begin_epoch(session, stream, map_id, now=now)
-    stream.last_point_at = last  # it is as silent as it was
+    stream.last_point_at, stream.arrivals = last, pace  # it is as silent, and as slow, as it was
     stream.carried += archived
     if stream.declared_total is not None:
         rest = stream.declared_total - archived

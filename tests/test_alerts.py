@@ -324,16 +324,13 @@ def test_the_servers_own_absence_is_no_silence_of_its_streams(plant: Plant) -> N
     assert (looks(60), looks(10)) == (0, 1)
 
 
-@pytest.mark.parametrize("told_before", [True, False])
-def test_a_refit_hides_no_silence(plant: Plant, told_before: bool) -> None:
+def refit(plant: Plant) -> None:
+    """Put the map in force once more, as a refit does: every stream goes on in a new epoch."""
     from sqlalchemy import select
 
     from dinsight import mapstore, refitting
     from dinsight.models import Baseline, FittedMap
 
-    for _ in range(4):
-        plant.send(healthy(1))
-    assert look(plant, 70 if told_before else 10) == int(told_before)
     with plant.services.sessions.begin() as session:
         baseline = session.get_one(Baseline, plant.baseline_id, with_for_update=True)
         assert baseline.map_id
@@ -342,10 +339,27 @@ def test_a_refit_hides_no_silence(plant: Plant, told_before: bool) -> None:
         ).one()
         fitted = mapstore.load_map(session, sha256)
         refitting.put_in_force(session, baseline, baseline.map_id, fitted, plant.now)
+
+
+@pytest.mark.parametrize("told_before", [True, False])
+def test_a_refit_hides_no_silence(plant: Plant, told_before: bool) -> None:
+    for _ in range(4):
+        plant.send(healthy(1))
+    assert look(plant, 70 if told_before else 10) == int(told_before)
+    refit(plant)
     assert look(plant, 70) == int(not told_before)
     assert [(a["title"], a["condition"]) for a in plant.alerts()] == [("No points", "active")]
     plant.send(healthy(1))
     assert [a["condition"] for a in plant.alerts()] == ["cleared"]
+
+
+def test_a_refit_forgets_no_pace(plant: Plant) -> None:
+    for _ in range(4):
+        plant.send(healthy(1), after=40.0)
+    refit(plant)
+    assert look(plant, 100) == 0
+    plant.send(healthy(1))
+    assert (look(plant, 100), look(plant, 25)) == (0, 1)
 
 
 def test_nobody_sees_or_changes_anothers_alerts(plant: Plant, other: Identity) -> None:
