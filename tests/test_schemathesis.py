@@ -29,6 +29,7 @@ from dinsight.settings import Settings
 from tests.conftest import make_user
 from tests.factories import PASSWORD, csv, failing, healthy
 from tests.openapi_kit import PATH
+from tests.ownership_kit import AREA, make_version
 from tests.test_api_auth import bearer, login
 from tests.test_api_main_job import Api
 
@@ -44,7 +45,10 @@ KINDS = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 FILES = [csv(healthy(2)), csv(failing(1)), csv(healthy(1)).replace(b"f_3", b"g"), b"", b"f_0\nx\n"]
 PASSWORD_PATH = "/api/v1/users/password"
 HASHES = ("/api/v1/auth/login", "/api/v1/auth/register", PASSWORD_PATH)  # slow, as they should be
-DELETES = "DELETE /api/v1/dinsight/{baseline_id}"
+OF_BASELINE = "/api/v1/dinsight/{baseline_id}"
+DELETES = f"DELETE {OF_BASELINE}"
+ROWS = {"stream": "default", "epoch": 1, "first": 1, "last": 3}
+HOOK = {"kind": "webhook", "target": "https://hooks.example.com/alerts"}
 ENDS_THE_SIGN_IN = ("/api/v1/auth/logout", PASSWORD_PATH)
 
 
@@ -53,6 +57,7 @@ class Door:
     """The application with a signed-in administrator, whose baseline has points."""
 
     client: FlaskClient
+    services: Services
     user: Identity
     other: Identity
     make_baseline: Callable[..., int]
@@ -61,6 +66,7 @@ class Door:
         self.tokens = login(self.client, self.user.email)
         self.baseline_id = self.filled()
         self.statuses: dict[str, Counter[int]] = defaultdict(Counter)
+        self.known: dict[str, dict[str, Any]] = {}
 
     def filled(self) -> int:
         number = self.make_baseline(self.user)
@@ -96,13 +102,49 @@ class Door:
             own["key_id"] = self.new_key()
         if case.operation.label == "POST /api/v1/users":
             own["email"] = f"{uuid.uuid4().hex}@example.com"
+        own |= self.things(case.operation.label)
         for fields in (case.path_parameters, case.body):
             if isinstance(fields, dict):
                 fields |= {name: own[name] for name in fields if name in own}
 
+    def things(self, label: str) -> dict[str, Any]:
+        """What an operation needs that may be there once only, on a baseline of its own."""
+        if label not in self.known:
+            self.known[label] = self._made(label)
+        return self.known[label]
+
+    def _made(self, label: str) -> dict[str, Any]:
+        if "/channels/{channel_id}" in label:
+            return {"channel_id": self.make("/channels", HOOK)["id"]}
+        if label == f"PUT {OF_BASELINE}/areas/{{area_id}}":
+            number = self.filled()
+            return {
+                "baseline_id": number,
+                "area_id": self.make(f"/dinsight/{number}/areas", AREA)["id"],
+            }
+        if label == f"POST {OF_BASELINE}/candidates":
+            return {"baseline_id": self.filled(), **ROWS}
+        if label in {
+            f"DELETE {OF_BASELINE}/candidates/{{candidate_id}}",
+            f"POST {OF_BASELINE}/versions",
+        }:
+            number = self.filled()
+            (row,) = self.make(f"/dinsight/{number}/candidates", ROWS)["candidates"]
+            return {"baseline_id": number, "candidate_id": row["id"], "candidates": [row["id"]]}
+        if f"{OF_BASELINE}/versions/" in label:
+            number = self.filled()
+            with self.services.sessions.begin() as session:
+                make_version(session, number)
+            return {"baseline_id": number, "version": 2}
+        return {}
+
+    def make(self, path: str, body: dict[str, Any]) -> Any:
+        made = Api(self.client, self.user.email)("POST", path, json=body)
+        assert made.status_code == 201, made.json
+        return made.json["data"]
+
     def new_key(self) -> int:
-        made = Api(self.client, self.user.email)("POST", "/auth/keys", json={"name": "gateway"})
-        return int(made.json["data"]["id"])
+        return int(self.make("/auth/keys", {"name": "gateway"})["id"])
 
 
 @pytest.fixture
@@ -114,7 +156,9 @@ def settings(settings: Settings) -> Settings:
 def door(
     client: FlaskClient, services: Services, user: Identity, make_baseline: Callable[..., int]
 ) -> Door:
-    return Door(client, make_user(services, "boss@example.com", role="admin"), user, make_baseline)
+    return Door(
+        client, services, make_user(services, "boss@example.com", role="admin"), user, make_baseline
+    )
 
 
 def sweep(door: Door, examples: int) -> set[str]:
