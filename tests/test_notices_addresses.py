@@ -118,6 +118,7 @@ def test_it_connects_to_the_address_that_was_checked_whatever_the_name_says_then
 @pytest.mark.parametrize(
     ("url", "words"),
     [
+        ("", "http:// or https://"),
         ("ftp://example.com/", "http:// or https://"),
         ("file:///etc/passwd", "http:// or https://"),
         ("example.com/hook", "http:// or https://"),

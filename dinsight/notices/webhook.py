@@ -28,7 +28,7 @@ from dinsight.notices.addresses import Networks, Resolver
 from dinsight.notices.attempt import Attempt, Undelivered
 
 URL_LENGTH = 2_000
-PLAIN = re.compile(r"[\x21-\x7e]+")
+PLAIN = re.compile(r"[\x21-\x7e]*")
 HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\]")
 PORTS = {"http": 80, "https": 443}
 READ_BYTES = 4_096  # of the answer, so that the receiver can end it in peace
