@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+import psycopg2
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -169,8 +170,12 @@ def unavailable(error: Exception) -> DatabaseUnavailable:
 
 
 def is_outage(error: Exception) -> bool:
-    """Whether the database, and not the statement, is what failed."""
-    if isinstance(error, PoolTimeout | OperationalError):
+    """Whether the database, and not the statement, is what failed.
+
+    A connection that is lost while it is given back raises the driver's own error.
+    """
+    driver = psycopg2.OperationalError | psycopg2.InterfaceError
+    if isinstance(error, PoolTimeout | OperationalError | driver):
         return True
     return isinstance(error, DBAPIError) and error.connection_invalidated
 

@@ -72,7 +72,11 @@ class Sink:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                length = int(self.headers["Content-Length"])
+                body = self.rfile.read(length)
+                if len(body) < length:  # its sender was killed: that is no request
+                    self.close_connection = True
+                    return
                 sink._take(Received(self.path, dict(self.headers), body, time.monotonic()))
                 sink._answer(self, sink._next(self.path))
 

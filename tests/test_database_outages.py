@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg2
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
@@ -37,6 +38,21 @@ def test_a_copy_that_fails_is_told_as_every_statement_is(
     assert is_outage(failed.value)
     with services.sessions() as session:
         assert session.scalars(select(Point.seq)).all() == []
+
+
+def test_a_connection_that_is_lost_as_it_is_given_back_is_told_as_an_outage(
+    services: Services,
+) -> None:
+    """SQLAlchemy undoes its isolation level then, and lets the driver's own error through."""
+    engine = services.database.engine
+    with engine.connect() as connection:  # from its second time on the driver asks the server
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("SELECT 1"))
+    with pytest.raises(psycopg2.Error) as failed, engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        number = connection.scalar(text("SELECT pg_backend_pid()"))
+        with engine.connect() as other:
+            other.execute(text("SELECT pg_terminate_backend(:number, 5000)"), {"number": number})
+    assert is_outage(failed.value)
 
 
 def test_an_embedded_database_that_was_killed_comes_back_while_the_server_runs(
