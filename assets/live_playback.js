@@ -126,7 +126,8 @@
     const { first_seq: first, last_seq: last } = play.line;
     play.seq = Math.min(last, Math.max(first, Math.round(seq)));
     if (!playing) Object.assign(play, { rest: 0, clock: null });
-    if (play.seq !== play.drawn && !playing) dinsight.marks.mark("moment", play.record.point(play.seq));
+    const shown = playing || play.seq === play.drawn;
+    dinsight.marks.mark("moment", shown ? null : play.record.point(play.seq));
     paint();
     if (scrubbing && play.cost > COSTLY_MS) wantAtRest();
     else want();

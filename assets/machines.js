@@ -1,9 +1,9 @@
 /* The machines page: one question at a time out, each answer patched into the cards by key.
 
-   question -> answer -> cards; the first answer comes with the page. An answer brings the order and the cards that changed; everything
-   that only time changes (ages, stale, unknown) is painted here every second, by the server's
-   clock, so that a page whose server went away says so. A card that has the focus is never taken
-   out of the page, and none moves while a finger is on them. */
+   question -> answer -> cards; the first answer comes with the page. An answer brings the order and
+   the cards that changed; everything that only time changes (ages, stale, unknown) is painted here
+   every second, by the server's clock, so that a page whose server went away says so. A card that
+   has the focus is never taken out of the page, and none moves while a finger is on them. */
 (function () {
   "use strict";
 

@@ -83,6 +83,14 @@ range.dispatchEvent(new Event("input", { bubbles: true }));
 const { left, top } = document.querySelector(".map-mark-moment").style;
 return [parseFloat(left), parseFloat(top)];
 """
+# To the point that is drawn, before another one could be.
+BACK = """
+const range = document.getElementById("playback-range");
+for (const place of [arguments[0] - 1, arguments[0]]) {
+  range.value = place;
+  range.dispatchEvent(new Event("input", { bubbles: true }));
+}
+"""
 PLACE = """
 const { xaxis, yaxis } = document.querySelector("#live-map .js-plotly-plot")._fullLayout;
 const [x, y] = arguments;
@@ -98,7 +106,9 @@ def scrub(page: Page, seq: int) -> dict[str, Any]:
     place = page.js(PLACE, drawn["monitor"][-1], drawn["monitorY"][-1])
     assert marked == pytest.approx(place, abs=1)
     assert not page.driver.find_elements("css selector", ".map-mark-moment")
-    return drawn
+    page.js(BACK, seq)
+    assert not page.driver.find_elements("css selector", ".map-mark-moment")
+    return at(page, seq)
 
 
 def press(page: Page, key: str) -> None:
