@@ -73,7 +73,7 @@ def look_at_the_hour_before(page: Page, services: Services, stream: StreamUnderT
     press(page, "#alert-body a", "See the moment")
     page.wait(lambda: page.text("live-badge").startswith("Playback, "), "the recording")
     page.wait_text("live-state", "was Failing")
-    began = int(page.js("return dinsight.playback.state().drawn"))
+    began = int(page.js("return dinsight.playback.state().seq"))
     page.js("document.activeElement.blur()")
     page.js("dinsight.playback.go(arguments[0])", began - 2)
     page.wait_text("live-state", "was Deteriorating")
