@@ -26,7 +26,6 @@
     contours: true, size: 6, glow: 10, colour: "plain", follow: false, columns: null, auto: true,
     interval: 2,
   };
-  let wants = 0;
   let timer = 0; // of the next tick
   let live = fresh(null);
 
@@ -48,6 +47,7 @@
       contourTimer: 0,
       held: null, // while the view is paused: how many points are new; no drawing, no cursor
       counted: false, // whether what was before the window has come
+      composed: null, // the answer that the figure came with, and the choices as it shows them
       columns: [], // names of metadata that were seen
     };
   }
@@ -156,7 +156,7 @@
     meaning(gd);
     if (live.held !== null) live.held = behind(answer.status);
     else if (answer.pushed || !live.slightly) follow(gd, answer);
-    declaredGlow(answer.status);
+    if (declare(answer.status)) dinsight.map.ring(gd, choices.glow);
     tell("status", { view: live.view, status: answer.status });
     if (live.held === null && behind(answer.status)) askNow();
   }
@@ -198,11 +198,11 @@
     if (again) rewind(gd);
     else if (cursor && first) anew(gd, known === null ? 0 : earlier);
     const done = first ? 0 : known + 1 - answer.first;
-    if (first && !again) settle(gd);
+    const came = settle(gd, answer);
     const points = dinsight.map.unpack(answer, done);
     if (answer.n > done) {
       const { glow, follow: following } = choices;
-      dinsight.map.extend(gd, points, { cap, glow, earlier, following });
+      if (!came) dinsight.map.extend(gd, points, { cap, glow, earlier, following });
       wantContour();
     }
     tell("points", { view: live.view, epoch: answer.epoch, points, anew: first });
@@ -226,13 +226,15 @@
     live.counted = false;
   }
 
-  /** Bring the user's settings to a plot that was just made. */
-  function settle(gd) {
+  /** A plot that was just made has shown all that was known then: whether `answer` is of that. */
+  function settle(gd, answer) {
+    if (!live.composed) return false;
+    const { first, choices: before } = live.composed;
+    live.composed = null;
     dinsight.frame.watch(gd);
     dinsight.over.watch(gd);
-    if (choices.size !== 6) dinsight.map.size(gd, choices.size);
-    if (!choices.contours) dinsight.map.contours(gd, false);
-    if (choices.colour !== "plain") dinsight.map.colour(gd, choices.colour);
+    apply(gd, before);
+    return answer === first;
   }
 
   function meaning(gd) {
@@ -294,26 +296,27 @@
     if (path.replace(/\/$/, "") !== dinsight.browser.PATH) return skip();
     live = fresh(null);
     chosenAnew(dinsight.choices.renew());
-    return wish(search);
-  }
-
-  function wish(search) {
-    wants += 1;
-    return { n: wants, search: search || "", ...dinsight.browser.screen() };
+    dinsight.open.find(search || "").then(opened);
+    return search || "";
   }
 
   /** Open the page's stream anew: what there is to show has changed. */
   function open() {
     if (!document.getElementById("live-map")) return; // another page by now
     live.asked = now(); // no question until the answer
-    window.dash_clientside.set_props("live-want", { data: wish(window.location.search) });
+    dinsight.open.find(window.location.search).then(opened);
   }
 
   /** The server opened a view: forget the one before, and draw what it says first. */
-  function opened(view, first) {
-    if (!view) return;
+  function opened(found) {
+    if (!found || !document.getElementById("live-map")) return;
+    const { view, first, figure } = found;
     live = fresh(view);
+    if (first && first.kind === "ready") declare(first.status);
+    live.composed = { first, choices: { ...choices } };
     dinsight.browser.address(view);
+    dinsight.open.compose(figure, view, first, choices);
+    dinsight.open.offer(found);
     tell("opened", { view });
     paint();
     reduce(first);
@@ -379,11 +382,12 @@
     if (choices.contours && dinsight.map.drawn(gd)) wantContour();
   }
 
-  function declaredGlow(status) {
-    if (dinsight.choices.all().glow !== null || status.latest_glow_count === choices.glow) return;
-    choices.glow = status.latest_glow_count;
-    dinsight.map.ring(dinsight.map.ready(live.view.key), choices.glow);
-    dinsight.give("live-glow", { value: choices.glow });
+  /** Take as many rings as the sender declares, while nobody chooses; whether that is news. */
+  function declare({ latest_glow_count: glow }) {
+    if (dinsight.choices.all().glow !== null || glow === choices.glow) return false;
+    choices.glow = glow;
+    dinsight.give("live-glow", { value: glow });
+    return true;
   }
 
   /** The metadata that the label of a point says. */

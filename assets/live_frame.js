@@ -11,6 +11,7 @@
   const WIDEST = 20; // times the first range: beyond that a point is pointed at, not followed
   const CALM = 0.3; // of the range: the newest may come so near to its ends before it moves on
   const NEWEST = 10; // points that are followed
+  const UNSEEN = 0.1; // px
 
   /** The view of the figure that the plot shows; a zoom lives as long as the stream is the same. */
   function watch(gd) {
@@ -22,11 +23,22 @@
       gd.on("plotly_relayouting", () => moved(gd));
     }
     const same = before && before.revision === revision;
-    const first = same ? before.first : ranges(gd);
+    const first = same ? before.first : meta.ranges;
     const images = gd.layout.images || [];
     gd.dinsightView = { key: meta.key, revision, first, images, moved: same && before.moved };
     if (!gd.dinsightView.moved) fit(gd);
     return gd.dinsightView;
+  }
+
+  /** Frame a figure that is about to be drawn as `fit` would; one that somebody has moved stays. */
+  function compose(figure, place, points) {
+    const { meta, margin, uirevision: revision, xaxis, yaxis } = figure.layout;
+    const before = (dinsight.map.div() || {}).dinsightView;
+    if (before && before.revision === revision && before.moved) return;
+    const room = { w: place.clientWidth - margin.l - margin.r, h: place.clientHeight - margin.t - margin.b };
+    if (room.w <= 0 || room.h <= 0) return;
+    const wanted = filled(room, held(meta.ranges, points));
+    [xaxis.range, yaxis.range] = [wanted.x, wanted.y];
   }
 
   function relaid(gd, change) {
@@ -55,8 +67,7 @@
   }
 
   /** These ranges, the one with room to spare widened to fill the plot. */
-  function filled(gd, { x, y }) {
-    const { w, h } = gd._fullLayout._size;
+  function filled({ w, h }, { x, y }) {
     const scale = Math.max((x[1] - x[0]) / w, (y[1] - y[0]) / h);
     return { x: around(x, scale * w), y: around(y, scale * h) };
   }
@@ -67,13 +78,23 @@
   }
 
   function show(gd, wanted) {
-    put(gd, filled(gd, wanted));
+    put(gd, filled(gd._fullLayout._size, wanted));
   }
 
   /** By relayout: Dash's graph forgets at the next one what was put into the layout by hand. */
   function put(gd, { x, y }) {
     gd.dinsightView.ours = String(x);
+    if (isShown(gd, { x, y })) return;
     window.Plotly.relayout(gd, { "xaxis.range": x, "yaxis.range": y });
+  }
+
+  /** Whether these ranges are those that are shown, to less than can be seen. */
+  function isShown(gd, { x, y }) {
+    const { w, h } = gd._fullLayout._size;
+    const shown = ranges(gd);
+    const off = (wanted, [low, high], pixels) =>
+      wanted.some((end, i) => Math.abs(end - [low, high][i]) * pixels > UNSEEN * (high - low));
+    return !off(x, shown.x, w) && !off(y, shown.y, h);
   }
 
   /** Before points are drawn: make room for them, or go after the newest. */
@@ -124,10 +145,13 @@
 
   /** Show the baseline and every point that is not too far away. */
   function fit(gd) {
-    const { first } = gd.dinsightView;
-    const { x, y } = dinsight.map.live(gd);
     gd.dinsightView.moved = false;
-    show(gd, { x: reach(first.x, x, first.x) || first.x, y: reach(first.y, y, first.y) || first.y });
+    show(gd, held(gd.dinsightView.first, dinsight.map.live(gd)));
+  }
+
+  /** The first ranges, widened for the points that are not too far away. */
+  function held(first, { x, y }) {
+    return { x: reach(first.x, x, first.x) || first.x, y: reach(first.y, y, first.y) || first.y };
   }
 
   /** Show the newest of some points, and the others of them that are not far from it. */
@@ -140,7 +164,7 @@
       const [low, high] = [Math.min(...near), Math.max(...near)];
       return around([low, high], Math.max(wide, (high - low) * (1 + 2 * ROOM)));
     };
-    const wanted = filled(gd, { x: here(shown.x, x), y: here(shown.y, y) });
+    const wanted = filled(gd._fullLayout._size, { x: here(shown.x, x), y: here(shown.y, y) });
     document.dispatchEvent(new CustomEvent("dinsight:moved"));
     window.Plotly.relayout(gd, { "xaxis.range": wanted.x, "yaxis.range": wanted.y });
   }
@@ -167,5 +191,5 @@
     return sides;
   }
 
-  dinsight.frame = { watch, ranges, accompany, fit, lead, outside, reach };
+  dinsight.frame = { watch, compose, ranges, accompany, fit, lead, outside, reach };
 })();

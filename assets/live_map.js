@@ -67,18 +67,30 @@
 
   /* ---- points ---- */
 
+  /** Put points into a figure that is not drawn yet, and show it as chosen. */
+  function compose(figure, points, { cap, earlier, glow, size: pixels, colour: mode, contours: wanted }) {
+    sized(figure, pixels);
+    coloured(figure, mode);
+    contoured(figure, wanted);
+    add(figure, points, { cap, earlier, glow });
+  }
+
   /**
    * Add points. The oldest beyond `cap` leave the window; of those the newest `earlier` anomalous
    * ones stay drawn: the map never hides an anomaly. The rings move on to the newest `glow`.
    */
   function extend(gd, points, { cap, glow, earlier, following }) {
     dinsight.frame.accompany(gd, points, following);
+    add(gd, points, { cap, earlier, glow });
+    redraw(gd);
+  }
+
+  function add(gd, points, { cap, earlier, glow }) {
     const monitor = trace(gd, "Monitor");
     append(monitor, points, shades(points.about));
     leave(gd, monitor.x.length - cap, earlier);
     ringed(gd, glow);
     gradient(gd);
-    redraw(gd);
   }
 
   /** Draw nothing new, but go after the newest points. */
@@ -180,9 +192,13 @@
   }
 
   function size(gd, pixels) {
-    const points = ["Baseline", EARLIER, "Monitor"].map((name) => index(gd, name));
-    window.Plotly.restyle(gd, { "marker.size": pixels }, points);
-    window.Plotly.restyle(gd, { "marker.size": pixels + RING }, [index(gd, "Latest")]);
+    sized(gd, pixels);
+    redraw(gd);
+  }
+
+  function sized(gd, pixels) {
+    for (const name of ["Baseline", EARLIER, "Monitor"]) trace(gd, name).marker.size = pixels;
+    trace(gd, "Latest").marker.size = pixels + RING;
   }
 
   /* ---- colours ----
@@ -192,6 +208,11 @@
      gives `judge(points) -> flags` once, and new points are coloured by it as they come. */
 
   function colour(gd, mode, flags) {
+    coloured(gd, mode, flags);
+    redraw(gd);
+  }
+
+  function coloured(gd, mode, flags) {
     look.mode = look.axes && mode in look.axes ? mode : "plain";
     const [old, monitor] = [trace(gd, EARLIER), trace(gd, "Monitor")];
     const values = look.mode === "plain" ? null : shades(live(gd).about, flags, live(gd));
@@ -204,7 +225,6 @@
     }
     old.marker.showscale = false; // one bar for both
     gradient(gd);
-    redraw(gd);
   }
 
   /** The symbols of points: by level, and of the anomalous ones that are judged otherwise. */
@@ -250,10 +270,14 @@
 
   /** Show or hide the contours of both sets; a set without a density has nothing to show. */
   function contours(gd, wanted) {
+    contoured(gd, wanted);
+    redraw(gd);
+  }
+
+  function contoured(gd, wanted) {
     for (const name of ["Baseline density", "Monitor density"]) {
-      const at = index(gd, name);
-      const visible = wanted && gd.data[at].z.length > 0;
-      if (gd.data[at].visible !== visible) window.Plotly.restyle(gd, { visible }, [at]);
+      const density = trace(gd, name);
+      density.visible = wanted && density.z.length > 0;
     }
   }
 
@@ -309,7 +333,7 @@
   }
 
   dinsight.map = {
-    EARLIER, ready, unpack, extend, ring, clear, drawn, shown, first, live, size, contours, density,
-    dress, floats, go, colour, judge, meaning, forget,
+    EARLIER, div, ready, unpack, extend, ring, clear, drawn, shown, first, live, size, contours, density,
+    dress, floats, go, colour, judge, meaning, forget, compose,
   };
 })();

@@ -16,7 +16,7 @@
 
   const CALLBACK = "_dash-update-component";
   const FEEDS = ["live-feed", "machines-feed", "compare-feed", "alerts-present"]; // filled by polls
-  const OPEN = "live-view.data";
+  const OPEN = "live-opened.data";
   const TIMEOUT_MS = 10000;
   const OPEN_MS = 30000; // an opening brings a whole map
   const original = window.fetch;

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from api import display_door
 from api import live as push
 from api.security import page_user
-from callbacks import live
+from callbacks import asked, live
 from callbacks.live import MOST_ID, Ask
 from dinsight import audit_log, baselines, contours, feed, playback, streams
 from dinsight.accounts import Identity
@@ -74,37 +74,18 @@ class Want:
 
 
 def register(app: Dash, services: Services) -> None:
-    def open_(want: dict[str, Any] | None) -> list[Any]:
+    def open_(want: dict[str, Any] | None) -> dict[str, Any]:
         who = page_user()
         offered = push.offered() and who.sight is None  # a display has no socket: it polls
         return opened(services, who, Want.parse(want or {}, request.host_url, push=offered))
 
-    display_door.admit(app.server, f"{Ids.BASELINE}.options")
+    display_door.admit(app.server, f"{Ids.OPENED}.data")
+    asked.answer(app, Ids.OPEN, Ids.OPENED, open_)
     app.clientside_callback(
         ClientsideFunction("live", "want"),
         Output(Ids.WANT, "data"),
         Input(ShellIds.URL, "search"),
         State(ShellIds.URL, "pathname"),
-    )
-    app.callback(
-        Output(Ids.BASELINE, "options"),
-        Output(Ids.BASELINE, "value"),
-        Output(Ids.STREAM, "options"),
-        Output(Ids.STREAM, "value"),
-        Output(Ids.STREAM_FIELD, "hidden"),
-        Output(Ids.EMPTY, "children"),
-        Output(Ids.MAP, "figure"),
-        Output(Ids.MAP_KIND, "children"),
-        Output(Ids.VIEW, "data"),
-        Output(Ids.FIRST, "data"),
-        Input(Ids.WANT, "data"),
-        prevent_initial_call=True,
-    )(open_)
-    app.clientside_callback(
-        ClientsideFunction("live", "opened"),
-        Input(Ids.VIEW, "data"),
-        State(Ids.FIRST, "data"),
-        prevent_initial_call=True,
     )
     app.clientside_callback(
         ClientsideFunction("live", "chosen"),
@@ -114,8 +95,10 @@ def register(app: Dash, services: Services) -> None:
     )
 
 
-def opened(services: Services, who: Identity, want: Want) -> list[Any]:
-    """The outputs of opening what the address asks for."""
+def opened(services: Services, who: Identity, want: Want) -> dict[str, Any]:
+    """What there is to show at the address, and to choose from; `opened` of `assets/live.js`
+    shows it.
+    """
     with services.sessions.begin() as session:
         shown = look(session, who, want)
         known = baselines.list_visible(session, who)
@@ -123,16 +106,14 @@ def opened(services: Services, who: Identity, want: Want) -> list[Any]:
         chosen = shown.baseline
         if shown.denied is not None:
             audit_log.deny(session, who, f"open {shown.denied}", shown.denied, services.now())
-        answers = [
-            [option(baseline) for baseline in known],
-            str(chosen.id) if chosen else None,
-            [{"label": name, "value": name} for name in names],
-            shown.stream,
-            names == [DEFAULT],
-            shown.notice,
-            shown.figure or figures.nothing(),
-            map_word(chosen.layout) if chosen else "–",
-            {
+        found = {
+            "baselines": [option(baseline) for baseline in known],
+            "streams": [{"label": name, "value": name} for name in names],
+            "alone": names == [DEFAULT],
+            "notice": shown.notice,
+            "figure": shown.figure or figures.nothing(),
+            "map": map_word(chosen.layout) if chosen else "–",
+            "view": {
                 "key": want.key,
                 "kind": shown.kind,
                 "baseline_id": chosen.id if chosen else None,
@@ -148,9 +129,9 @@ def opened(services: Services, who: Identity, want: Want) -> list[Any]:
                 "themes": figures.theme_changes(),
                 "colours": figures.colours(),
             },
-        ]
+        }
         first = first_question(want, shown)
-    return [*answers, first and live.answer(services, who, first)]
+    return found | {"first": first and live.answer(services, who, first)}
 
 
 def first_question(want: Want, shown: View) -> Ask | None:

@@ -306,7 +306,7 @@ def _layout(
 ) -> dict[str, Any]:
     x, y = ranges
     return {
-        "meta": {"key": key},
+        "meta": {"key": key, "ranges": {"x": x, "y": y}},  # as the map opens
         "uirevision": view,
         "autosize": True,
         "margin": {"l": 44, "r": 12, "t": 12, "b": 40},

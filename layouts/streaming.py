@@ -79,10 +79,11 @@ class Ids(enum.StrEnum):
     FIT_BAR = "live-fit-bar"
     FIT_TEXT = "live-fit-text"
     ANNOUNCE = "live-announce"
-    # the path of the data: want -> view, first; what is asked for after that has no Stores
+    # what the page asks, itself, of the server: no components but what is wanted and shown
     WANT = "live-want"
     VIEW = "live-view"
-    FIRST = "live-first"
+    OPEN = "live-open"
+    OPENED = "live-opened"
     ASK = "live-ask"
     FEED = "live-feed"
     CONTOUR_ASK = "live-contour-ask"
@@ -137,7 +138,7 @@ def page() -> html.Div:
 
 
 def _stores() -> html.Div:
-    stores = (Ids.WANT, Ids.VIEW, Ids.FIRST, Ids.ACTED)
+    stores = (Ids.WANT, Ids.VIEW, Ids.ACTED)
     return html.Div(
         [
             *(dcc.Store(id=id) for id in stores),

@@ -35,6 +35,7 @@ FLAGS = (
 )
 DRIVER_NOTE = "GL Driver Message"  # the software driver's own remarks on its speed
 PATIENCE = 45.0
+ASKED_BY_ITSELF = ("_dash-update-component", "/replay?", "/replay/files?")  # by a page, unasked
 MAP = """
 const gd = document.querySelector("#live-map .js-plotly-plot");
 if (!gd || !gd.data || !gd.data.length) return null;
@@ -204,7 +205,7 @@ def is_of_before(message: str) -> bool:
 
     It has no cookie any more, so the answer is 401; a page that is there leaves for the sign-in.
     """
-    return "_dash-update-component" in message and "status of 401" in message
+    return "status of 401" in message and any(part in message for part in ASKED_BY_ITSELF)
 
 
 class StreamUnderTest:

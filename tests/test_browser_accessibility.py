@@ -24,7 +24,7 @@ from tests.conftest import make_user
 from tests.factories import csv, healthy
 
 pytest_plugins = ["tests.browser_fixtures"]
-SignIn = Callable[[Identity], None]
+SignIn = Callable[..., None]
 
 STREAMING = "/dashboard/streaming?baseline_id={id}"
 WALL = "/dashboard/machines?view=wall"
@@ -68,9 +68,11 @@ class Plant:
     sign_in: SignIn
 
     def show(self, shown: Shown) -> None:
-        if shown.name != "sign-in":
-            self.sign_in(self.boss)
-        self.page.go(shown.path.format(id=self.baseline_id))
+        path = shown.path.format(id=self.baseline_id)
+        if shown.name == "sign-in":
+            self.page.go(path)
+        else:
+            self.sign_in(self.boss, path)
         self.page.wait(lambda: find(self.page, shown.ready), f"{shown.name}: {shown.ready}")
         if shown.opens:
             self.page.js("document.getElementById(arguments[0]).click()", shown.opens)

@@ -17,7 +17,7 @@ from tests.browser import Page
 from tests.conftest import make_user
 
 pytest_plugins = ["tests.browser_fixtures"]
-SignIn = Callable[[Identity], None]
+SignIn = Callable[..., None]
 
 
 @pytest.fixture
@@ -60,8 +60,7 @@ def test_the_log_is_filtered_and_read_on(
     with services.sessions.begin() as session:
         for number in range(60):
             accounts.audit(session, "key.make", user_id=user.id, subject=f"key {number}")
-    sign_in(boss)
-    page.go("/admin")
+    sign_in(boss, "/admin")
     page.wait_text("admin-log", "key 59")
     page.click("admin-log-older")
     page.wait_text("admin-log", "key 0")
@@ -89,8 +88,7 @@ def test_who_is_no_administrator_sees_no_such_page(
 def test_a_key_is_made_on_the_account_page_and_gone_after_a_reload(
     page: Page, services: Services, user: Identity, sign_in: SignIn
 ) -> None:
-    sign_in(user)
-    page.go("/account")
+    sign_in(user, "/account")
     page.type("account-key-name", "gateway 3" + Keys.ENTER)
     page.wait_text("account-new-key", "dk_")
     key = page.text("account-new-key").splitlines()[-2].strip()
@@ -102,8 +100,7 @@ def test_a_key_is_made_on_the_account_page_and_gone_after_a_reload(
 
 
 def test_a_name_is_changed_on_the_account_page(page: Page, user: Identity, sign_in: SignIn) -> None:
-    sign_in(user)
-    page.go("/account")
+    sign_in(user, "/account")
     page.type("account-name", "Ada L.")
     page.click("account-rename")
     page.wait_text("account-name-message", "The name is changed.")
@@ -119,9 +116,8 @@ def test_nothing_is_wider_than_a_phone_and_everything_can_be_touched(
         accounts.make_key(session, boss.id, "a gateway with a rather long name " * 2)
         email = "night.shift.operator@a-plant-with-a-long-name.example.com"
         people.invite(session, boss, email, full_name="Night", now=services.now())
-    sign_in(boss)
     page.resize(390, 844, mobile=True)
-    page.go(path)
+    sign_in(boss, path)
     page.element("admin-log" if path == "/admin" else "account-keys")
     time.sleep(0.3)  # the fonts
     assert page.js("return document.documentElement.scrollWidth") == 390

@@ -103,7 +103,7 @@ def test_several_alerts_are_acknowledged_at_once_and_filtered(
     services: Services,
     user: Identity,
     page: Page,
-    sign_in: Callable[[Identity], None],
+    sign_in: Callable[..., None],
 ) -> None:
     stream = StreamUnderTest(services, user, watched)
     stream.send(healthy(20))
@@ -111,8 +111,7 @@ def test_several_alerts_are_acknowledged_at_once_and_filtered(
     stream.reset()
     stream.send(healthy(20))
     stream.send(failing(20))
-    sign_in(user)
-    page.go("/dashboard/alerts")
+    sign_in(user, "/dashboard/alerts")
     page.wait_text("alerts-list", "Not acknowledged 2")
     page.js("document.getElementById('alerts-severity').focus()")
     find(page, "#alerts-severity option[value=low]").click()

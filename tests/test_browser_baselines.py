@@ -38,7 +38,7 @@ return [lit, zone.classList.contains("over")];
 
 
 @pytest.fixture
-def baselines(page: Page, user: Identity, sign_in: Callable[[Identity], None]) -> Page:
+def baselines(page: Page, user: Identity, sign_in: Callable[..., None]) -> Page:
     """The page, opened by the user from the empty streaming page."""
     sign_in(user)
     page.wait_text("live-empty", "No baseline yet")
@@ -206,11 +206,10 @@ def test_a_redraw_takes_neither_the_focus_nor_what_is_typed(
     services: Services,
     user: Identity,
     make_baseline: Callable[..., int],
-    sign_in: Callable[[Identity], None],
+    sign_in: Callable[..., None],
 ) -> None:
     number = make_baseline(user)
-    sign_in(user)
-    page.go("/dashboard/baselines")
+    sign_in(user, "/dashboard/baselines")
     page.click(f"baseline-{number}-rename")
     field = page.driver.switch_to.active_element
     field.send_keys(Keys.END + ", new")
@@ -236,14 +235,13 @@ def test_the_page_fits_a_phone(
     page: Page,
     user: Identity,
     make_baseline: Callable[..., int],
-    sign_in: Callable[[Identity], None],
+    sign_in: Callable[..., None],
     theme: str,
 ) -> None:
     number = make_baseline(user, "A pump with a name that is as long as names of pumps become")
-    sign_in(user)
     page.resize(390, 844, mobile=True)
+    sign_in(user, f"/dashboard/baselines?baseline_id={number}")
     page.js("document.documentElement.dataset.theme = arguments[0]", theme)
-    page.go(f"/dashboard/baselines?baseline_id={number}")
     page.wait_text("baselines-report", "What it promises")
     assert page.js("return document.documentElement.scrollWidth") == 390
     heights = page.js(

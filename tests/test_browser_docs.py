@@ -51,10 +51,9 @@ def test_a_stranger_reads_the_document_and_no_other_host_is_asked(strict: None, 
 
 
 def test_trying_it_out_uses_the_pages_own_sign_in(
-    strict: None, page: Page, sign_in: Callable[[Identity], None], user: Identity
+    strict: None, page: Page, sign_in: Callable[..., None], user: Identity
 ) -> None:
-    sign_in(user)
-    page.go("/api/v1/docs#/auth/make-key")
+    sign_in(user, "/api/v1/docs#/auth/make-key")
     press(page, ".try-out__btn")
     press(page, ".execute")
     page.wait(lambda: read(page, ".live-responses-table .response-col_status"), "the answer")

@@ -16,7 +16,7 @@ from tests.browser import LiveServer, Page, StreamUnderTest
 from tests.factories import csv, failing, healthy
 
 pytest_plugins = ["tests.browser_fixtures"]
-SignIn = Callable[[Identity], None]
+SignIn = Callable[..., None]
 
 SEEN = """
 const seen = (e) => e.checkVisibility({visibilityProperty: true}) && e.getClientRects().length;

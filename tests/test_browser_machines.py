@@ -59,8 +59,7 @@ def hurry(page: Page) -> None:
     page.js("document.getElementById('machines-list').dataset.beat = 0.5")
 
 
-def open_page(page: Page, *wanted: str) -> None:
-    page.go(MACHINES)
+def wait_page(page: Page, *wanted: str) -> None:
     wait_names(page, *wanted)
     hurry(page)
 
@@ -71,8 +70,8 @@ def test_a_machine_that_begins_to_fail_moves_to_the_top_by_itself(
     a, b, _ = make("Pump A"), make("Pump B"), make("Pump C")
     a.send(20)
     b.send(20)
-    sign_in(user)
-    open_page(page, *sorted(["Pump A", "Pump B"]), "Pump C")
+    sign_in(user, MACHINES)
+    wait_page(page, *sorted(["Pump A", "Pump B"]), "Pump C")
     assert [card["state"] for card in cards(page)] == ["Healthy", "Healthy", "Unknown"]
     assert [card["badge"] for card in cards(page)][2] == "Waiting"
     page.js("window.sameDocument = true")
@@ -119,8 +118,8 @@ def test_a_server_that_went_away_is_said_and_ages_go_on(
     page.ignored = ("ERR_CONNECTION", "ERR_EMPTY_RESPONSE")  # noted by the browser itself
     a = make("Pump A")
     a.send(20)
-    sign_in(user)
-    open_page(page, "Pump A")
+    sign_in(user, MACHINES)
+    wait_page(page, "Pump A")
     page.wait_text("machines-badge", "Updated just now")
 
     live_server.stop()
@@ -144,8 +143,7 @@ def test_summary_and_search_filter_and_the_address_keeps_it(
     with services.sessions.begin() as session:
         for name in ("night shift", "day shift"):
             streams.find(session, user, machines[0].baseline_id, name, create=True)
-    sign_in(user)
-    page.go(MACHINES)
+    sign_in(user, MACHINES)
     page.wait(lambda: len(cards(page)) == 9, "nine cards")
     assert page.text("machines-summary").split() == [
         *("1", "Failing", "0", "Deteriorating", "1", "Healthy", "7", "Unknown")
@@ -169,8 +167,7 @@ def test_summary_and_search_filter_and_the_address_keeps_it(
 def test_without_a_machine_the_page_says_what_to_do(
     page: Page, user: Identity, make: Make, sign_in: Callable[..., None]
 ) -> None:
-    sign_in(user)
-    page.go(MACHINES)
+    sign_in(user, MACHINES)
     page.wait_text("machines-none", "Upload a healthy machine's CSV")
     hurry(page)
     only = make("Pump 7")
@@ -188,9 +185,8 @@ def test_phone_has_no_horizontal_scroll_and_large_targets(
 ) -> None:
     for name in ("Compressor K-201 in the north hall of the old works", "Fan_" + "x" * 90):
         make(name).send(failing(30))
-    sign_in(user)
     page.resize(390, 844, mobile=True)
-    page.go(MACHINES)
+    sign_in(user, MACHINES)
     page.wait(lambda: len(cards(page)) == 2, "two cards")
     assert page.js("return document.documentElement.scrollWidth") <= 390
     heights = page.js(

@@ -31,7 +31,7 @@ def test_the_page_draws_and_follows_without_breaking_its_policy(
 
 
 def test_a_script_that_is_written_into_the_page_does_not_run(
-    page: Page, user: Identity, sign_in: Callable[[Identity], None]
+    page: Page, user: Identity, sign_in: Callable[..., None]
 ) -> None:
     page.ignored = ("Content Security Policy",)
     sign_in(user)

@@ -11,7 +11,7 @@ from tests.browser import Page
 from tests.factories import PASSWORD
 
 pytest_plugins = ["tests.browser_fixtures"]
-SignIn = Callable[[Identity], None]
+SignIn = Callable[..., None]
 
 
 def fill(page: Page, email: str, password: str) -> None:
@@ -85,8 +85,7 @@ def test_an_ended_sign_in_leads_to_the_sign_in_page_and_back(
 def test_password_is_changed_on_the_account_page(
     page: Page, services: Services, user: Identity, sign_in: SignIn
 ) -> None:
-    sign_in(user)
-    page.go("/account")
+    sign_in(user, "/account")
     page.type("account-current-password", PASSWORD)
     page.type("account-new-password", "a new and better one")
     page.type("account-repeat-password", "another one")
@@ -105,8 +104,7 @@ def test_key_is_revoked_on_the_account_page(
 ) -> None:
     with services.sessions.begin() as session:
         accounts.make_key(session, user.id, "gateway 3")
-    sign_in(user)
-    page.go("/account")
+    sign_in(user, "/account")
     page.wait_text("account-keys", "gateway 3")
 
     page.driver.find_element("css selector", "#account-keys button").click()
@@ -118,8 +116,7 @@ def test_key_is_revoked_on_the_account_page(
 
 
 def test_unknown_address_leads_back_to_a_page(page: Page, user: Identity, sign_in: SignIn) -> None:
-    sign_in(user)
-    page.go("/nowhere")
+    sign_in(user, "/nowhere")
     page.wait_text("main", "There is no such page")
     assert page.driver.title == "No such page · D'insight"
     page.driver.find_element("css selector", "#main a").click()

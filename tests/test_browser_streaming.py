@@ -19,7 +19,7 @@ from tests.browser import Page, StreamUnderTest
 from tests.factories import BASELINE, FEATURES, csv, failing, healthy
 
 pytest_plugins = ["tests.browser_fixtures"]
-SignIn = Callable[[Identity], None]
+SignIn = Callable[..., None]
 
 
 def drawn(page: Page) -> list[tuple[np.float32, np.float32]]:
@@ -353,8 +353,7 @@ def test_first_baseline_opens_by_itself(
 def test_anothers_baseline_is_not_shown(
     page: Page, user: Identity, other: Identity, baseline_id: int, sign_in: SignIn
 ) -> None:
-    sign_in(other)
-    page.go(f"/dashboard/streaming?baseline_id={baseline_id}")
+    sign_in(other, f"/dashboard/streaming?baseline_id={baseline_id}")
     page.wait_text("live-empty", "There is no such baseline.")
     assert "Pump 7" not in page.js("return document.body.innerText")
 

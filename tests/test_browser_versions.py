@@ -79,7 +79,7 @@ def test_rows_become_a_version_that_is_reviewed_adopted_and_left_again(
     user: Identity,
     baseline_id: int,
     page: Page,
-    sign_in: Callable[[Identity], None],
+    sign_in: Callable[..., None],
 ) -> None:
     services.jobs.start()
     stream = StreamUnderTest(services, user, baseline_id)

@@ -57,8 +57,7 @@ def test_the_wall_is_chosen_kept_and_follows_its_machines(
     )
     a.send(20)
     b.send(20)
-    sign_in(user)
-    page.go(MACHINES)
+    sign_in(user, MACHINES)
     page.wait(lambda: len(tiles(page)) == 3, "three cards")
     assert tiles(page)[0]["map"] is None
 

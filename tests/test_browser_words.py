@@ -53,7 +53,7 @@ MACHINES = [
 
 
 def test_words_of_every_state(
-    page: Page, user: Identity, sign_in: Callable[[Identity], None]
+    page: Page, user: Identity, sign_in: Callable[..., None]
 ) -> None:
     sign_in(user)
 
@@ -100,7 +100,7 @@ def test_words_of_every_state(
 
 
 def test_view_reaches_for_points_but_not_for_the_farthest(
-    page: Page, user: Identity, sign_in: Callable[[Identity], None]
+    page: Page, user: Identity, sign_in: Callable[..., None]
 ) -> None:
     sign_in(user)
     reach = "return window.dinsight.frame.reach([0, 10], arguments[0], [0, 10])"

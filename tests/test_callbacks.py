@@ -30,7 +30,7 @@ from dinsight.ingest import Incoming, ingest
 from dinsight.models import Baseline, FittedMap, Job, Point
 from dinsight.services import Services
 from layouts.figures import Screen
-from layouts.streaming import MAPS, Ids
+from layouts.streaming import MAPS
 from tests.factories import BASELINE, FEATURES, PASSWORD, csv, failing, healthy
 
 STREAMING, MACHINES = "/dashboard/streaming", "/dashboard/machines"
@@ -455,10 +455,8 @@ def test_whoever_slept_is_given_the_newest_points_at_once(
 
 
 def view(services: Services, who: Identity, search: str) -> dict[str, Any]:
-    """What opening this address gives, by element."""
-    ids = (Ids.BASELINE, "chosen", Ids.STREAM, "stream", "alone", Ids.EMPTY, Ids.MAP, Ids.MAP_KIND)
-    want = Want(search, "1", Screen(), "http://localhost/")
-    return dict(zip((*ids, Ids.VIEW, Ids.FIRST), opened(services, who, want), strict=True))
+    """What opening this address gives."""
+    return opened(services, who, Want(search, "1", Screen(), "http://localhost/"))
 
 
 @pytest.mark.parametrize(
@@ -468,7 +466,7 @@ def test_what_no_address_can_mean_is_refused(
     services: Services, user: Identity, baseline_id: int, search: str
 ) -> None:
     found = view(services, user, search)
-    assert (found[Ids.VIEW]["kind"], found[Ids.FIRST]) == ("refused", None)
+    assert (found["view"]["kind"], found["first"]) == ("refused", None)
 
 
 def test_newest_fitted_baseline_opens_by_default(
@@ -479,14 +477,14 @@ def test_newest_fitted_baseline_opens_by_default(
         unfinished = session.get_one(Baseline, third)
         unfinished.status, unfinished.progress = "processing", 30
     shown = view(services, user, "")
-    assert shown["chosen"] == str(second)
-    assert shown[Ids.BASELINE] == [
+    assert shown["view"]["baseline_id"] == second
+    assert shown["baselines"] == [
         {"label": "C (being fitted, 30 %)", "value": str(third)},
         {"label": "B", "value": str(second)},
         {"label": "A", "value": str(first)},
     ]
     assert shown["alone"] is True
-    baseline = next(t for t in shown[Ids.MAP]["data"] if t["name"] == "Baseline")
+    baseline = next(t for t in shown["figure"]["data"] if t["name"] == "Baseline")
     assert len(baseline["x"]) == len(BASELINE)
 
 
@@ -499,9 +497,9 @@ def test_the_page_says_which_map_it_is(
     with services.sessions.begin() as session:
         session.get_one(Baseline, baseline_id).layout = layout
     shown = view(services, user, f"?baseline_id={baseline_id}")
-    assert shown[Ids.MAP_KIND] == word
+    assert shown["map"] == word
     with services.sessions() as session:
-        assert shown[Ids.VIEW]["map_id"] == session.get_one(Baseline, baseline_id).map_id
+        assert shown["view"]["map_id"] == session.get_one(Baseline, baseline_id).map_id
 
 
 def test_every_map_has_a_word() -> None:
@@ -538,8 +536,8 @@ def test_a_map_of_an_earlier_version_is_waited_for_or_explained(
             refitting.fail(session, job.id, baseline_id, "It broke.")
     kind = "failed" if failed else "fitting"
     shown = view(services, user, f"?baseline_id={baseline_id}")
-    assert shown[Ids.VIEW]["kind"] == kind
-    assert ("It broke." if failed else "Waiting to be fitted") in str(shown[Ids.EMPTY])
+    assert shown["view"]["kind"] == kind
+    assert ("It broke." if failed else "Waiting to be fitted") in str(shown["notice"])
     assert signed_in.feed(question(baseline_id))["kind"] == kind
 
 
@@ -556,8 +554,8 @@ def test_what_is_not_there_is_said_in_a_sentence(
     services: Services, user: Identity, baseline_id: int, search: str, sentence: str
 ) -> None:
     shown = view(services, user, search.format(id=baseline_id))
-    assert shown[Ids.VIEW]["kind"] == "refused"
-    assert sentence in str(shown[Ids.EMPTY])
+    assert shown["view"]["kind"] == "refused"
+    assert sentence in str(shown["notice"])
 
 
 def test_anothers_baseline_opens_as_one_that_is_not_there(
@@ -572,8 +570,8 @@ def test_without_a_baseline_the_page_says_how_to_upload_one(
     services: Services, user: Identity
 ) -> None:
     shown = view(services, user, "")
-    assert shown[Ids.VIEW]["kind"] == "none"
-    assert "http://localhost/api/v1/analyze" in str(shown[Ids.EMPTY])
+    assert shown["view"]["kind"] == "none"
+    assert "http://localhost/api/v1/analyze" in str(shown["notice"])
 
 
 # ---- acting ----

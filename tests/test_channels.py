@@ -173,12 +173,11 @@ def test_channels_are_added_tested_switched_and_deleted_on_the_account_page(
         page.type("channels-target", url)
         page.click("channels-add")
 
-    sign_in(user)
+    sign_in(user, "/account")
     with sink() as receiver:
         notifier = Notifier(services.database, LOCAL, pace=FAST)
         notifier.start()
         try:
-            page.go("/account")
             page.wait(lambda: "Nobody is told yet" in listed(), "the empty list")
             fill("ftp://example.com")
             page.wait(lambda: "http:// or https://" in message(), "the refusal")

@@ -97,7 +97,8 @@ def test_axes_are_equal_and_the_zoom_belongs_to_the_stream() -> None:
     layout = stream_map()["layout"]
     assert layout["yaxis"]["scaleanchor"] == "x"  # type: ignore[index]
     assert layout["uirevision"] == "3/default"  # type: ignore[index]
-    assert layout["meta"] == {"key": "7"}  # type: ignore[index]
+    ranges = {"x": layout["xaxis"]["range"], "y": layout["yaxis"]["range"]}  # type: ignore[index]
+    assert layout["meta"] == {"key": "7", "ranges": ranges}  # type: ignore[index]
 
 
 def test_contours_are_drawn_where_there_is_a_density() -> None:

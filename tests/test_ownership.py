@@ -495,8 +495,8 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
         Press("machines-ask.data", {"machines-ask.data": {"version": "", "known": {}, **more}})
         for more in ({}, {"wall": True, "grounds": []})
     ],
-    "live-baseline.options": lambda ids: [
-        Press("live-want.data", {"live-want.data": {"search": search, "n": "1"}})
+    "live-opened.data": lambda ids: [
+        Press("live-open.data", {"live-open.data": {"search": search, "n": "1"}})
         for search in (
             f"?baseline_id={ids.baseline}",
             f"?baseline_id={ids.baseline}&stream={NIGHT}",
@@ -646,7 +646,7 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
 }
 # Those that a wall screen may call: they read what `page_user` may see.
 FOR_DISPLAYS = {
-    *("main.children", "live-baseline.options", "live-feed.data", "live-contour.data"),
+    *("main.children", "live-opened.data", "live-feed.data", "live-contour.data"),
     *("alerts-present.data", "live-alerts-answer.data", "machines-feed.data"),
     *("live-about.data", "trend-answer.data"),
 }

@@ -104,7 +104,7 @@ def test_what_a_callback_names_stays_a_component_and_what_stands_around_it() -> 
 
 def test_the_ids_are_those_of_every_part_of_a_callback(app: Any) -> None:
     named = named_by(app.callback_map)
-    assert {"main", "url", "live-map", "live-want", "rules-kind"} <= named  # out, in, only read
+    assert {"main", "url", "detect-cost", "live-want", "rules-kind"} <= named  # out, in, only read
     assert "" not in named
 
 

@@ -1,0 +1,57 @@
+/* Opening a stream. What the address asks for is asked as soon as the scripts are here, while Dash
+   still makes the page; what comes goes into the page's controls and, with its first points and as
+   it is to be shown, into the map: drawing that is what takes longest, so it is drawn once. */
+(function () {
+  "use strict";
+
+  const dinsight = (window.dinsight = window.dinsight || {});
+  let wants = 0;
+  let early = null; // {search, found}: what was asked before there was a page
+
+  function ask(search) {
+    wants += 1;
+    const want = { n: wants, search, ...dinsight.browser.screen() };
+    return dinsight.ask("live-open", "live-opened", want);
+  }
+
+  /** What the server opens for this address; null if that failed, or another was asked since. */
+  async function find(search) {
+    const before = early && early.search === search ? early.found : null;
+    early = null;
+    const found = (await before) || (await ask(search));
+    return found && found.view.key === String(wants) ? found : null;
+  }
+
+  /** Give the page what there is to choose from, and the map. */
+  function offer({ view, baselines, streams, alone, notice, map, figure }) {
+    const { give, put } = dinsight;
+    const id = view.baseline_id;
+    give("live-map", { figure });
+    give("live-baseline", { options: baselines, value: id === null ? null : String(id) });
+    give("live-stream", { options: streams, value: view.stream });
+    give("live-empty", { children: notice });
+    window.dash_clientside.set_props("live-view", { data: view }); // a Store is no element
+    put("live-stream-field", { hidden: alone });
+    put("live-map-kind", { text: map });
+  }
+
+  /** Put the first points into a figure that is not drawn yet, and show it as chosen. */
+  function compose(figure, view, first, choices) {
+    if (!figure.data.length) return;
+    const ready = first && first.kind === "ready";
+    const { map, frame } = dinsight;
+    map.meaning(null, { axes: view.colours, limit: (ready && first.status.alarm_limit) || 1 });
+    const none = { x: [], y: [], about: [] };
+    const points = ready && first.n ? map.unpack(first, 0) : none;
+    map.compose(figure, points, { cap: view.cap, earlier: view.earlier, ...choices });
+    frame.compose(figure, document.getElementById("live-map"), points);
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    const { pathname, search } = window.location;
+    if (pathname.replace(/\/$/, "") !== dinsight.browser.PATH) return;
+    early = { search, found: ask(search) };
+  });
+
+  dinsight.open = { find, offer, compose };
+})();
