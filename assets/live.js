@@ -203,6 +203,7 @@
     if (answer.n > done) {
       const { glow, follow: following } = choices;
       if (!came) dinsight.map.extend(gd, points, { cap, glow, earlier, following });
+      else if (following) dinsight.map.go(gd);
       wantContour();
     }
     tell("points", { view: live.view, epoch: answer.epoch, points, anew: first });

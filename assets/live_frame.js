@@ -52,6 +52,7 @@
       }
     } else if ("autosize" in change && !view.moved) {
       fit(gd);
+      if (view.following) accompany(gd, { x: [], y: [] }, true);
     }
     moved(gd);
   }
@@ -100,6 +101,7 @@
   /** Before points are drawn: make room for them, or go after the newest. */
   function accompany(gd, points, following) {
     const view = watch(gd);
+    view.following = following;
     if (following) follow(gd, dinsight.map.live(gd), points);
     else if (!view.moved) widen(gd, points);
   }

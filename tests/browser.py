@@ -8,7 +8,8 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import selenium
@@ -180,6 +181,16 @@ class Page:
         """The map once it has drawn exactly so many monitor points."""
         self.wait(lambda: len(self.map()["monitor"]) == count, f"{count} points on the map")
         return self.map()
+
+    @contextmanager
+    def script(self, source: str) -> Iterator[None]:
+        """Run a script in every document that is opened meanwhile, before its own."""
+        command = "Page.addScriptToEvaluateOnNewDocument"
+        added = self.driver.execute_cdp_cmd(command, {"source": source})
+        try:
+            yield
+        finally:
+            self.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
 
     def resize(self, width: int, height: int, *, mobile: bool = False) -> None:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}

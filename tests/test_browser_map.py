@@ -138,6 +138,25 @@ def test_an_arrow_leads_to_a_far_outlier_and_fit_leads_back(
     page.wait(lambda: ranges(page) == near, "the first view again")
 
 
+def test_a_view_that_follows_opens_at_the_newest(
+    page: Page, me: tuple[Services, Identity, int], stream: StreamUnderTest
+) -> None:
+    fill(me, 30, [])
+    for seq in range(21, 31):
+        move(me, seq, 8, 8)
+    page.go(f"/dashboard/streaming?baseline_id={stream.baseline_id}&follow=1")
+    page.wait_points(30)
+    page.wait(lambda: ranges(page)[0] == pytest.approx(around_8(page)), "the newest in the middle")
+    page.resize(1200, 900)
+    page.wait(lambda: page.js("return innerWidth") == 1200, "a smaller window")
+    page.wait(lambda: ranges(page)[0] == pytest.approx(around_8(page)), "still in the middle")
+
+
+def around_8(page: Page) -> list[float]:
+    low, high = ranges(page)[0]
+    return [8 - (high - low) / 2, 8 + (high - low) / 2]
+
+
 def test_following_pans_calmly_and_a_zoom_by_hand_ends_it(
     page: Page, stream: StreamUnderTest
 ) -> None:

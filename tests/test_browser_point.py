@@ -143,40 +143,38 @@ def test_a_click_on_the_map_says_why_and_every_way_back(
     row = healthy(1, seed=3)[0]
     row[7] += 9
     rows = np.concatenate([healthy(6), row[None], healthy(2, seed=9)])
-    command = "Page.addScriptToEvaluateOnNewDocument"
-    added = page.driver.execute_cdp_cmd(command, {"source": BLIND})
-    page.go(page.path)
-    page.wait_text("live-badge", "Waiting")
-    stream.send(rows)
-    page.wait_points(9)
-    page.wait(lambda: page.js("return dinsight.trend.state().past") == 9, "the trend")
+    with page.script(BLIND):
+        page.go(page.path)
+        page.wait_text("live-badge", "Waiting")
+        stream.send(rows)
+        page.wait_points(9)
+        page.wait(lambda: page.js("return dinsight.trend.state().past") == 9, "the trend")
 
-    click_point(page, 7)
-    shown(page, 7)
-    assert "associated with f_7 (higher than usual)" in page.text("point-top")
-    assert page.text("point-rest").splitlines()[1].startswith("f_7")
-    assert page.path.endswith("&point=1:7")
-    assert page.js("return document.querySelectorAll('.map-mark-selected').length") == 1
-    assert page.js("return document.querySelectorAll('.map-mark-nearest').length") == 1
+        click_point(page, 7)
+        shown(page, 7)
+        assert "associated with f_7 (higher than usual)" in page.text("point-top")
+        assert page.text("point-rest").splitlines()[1].startswith("f_7")
+        assert page.path.endswith("&point=1:7")
+        assert page.js("return document.querySelectorAll('.map-mark-selected').length") == 1
+        assert page.js("return document.querySelectorAll('.map-mark-nearest').length") == 1
 
-    page.element("live-map").find_element("xpath", "//body").send_keys(Keys.ARROW_LEFT)
-    shown(page, 6)
-    assert page.path.endswith("&point=1:6")
-    for name, number in [("newest", 9), ("worst", 7), ("next", 8)]:
-        page.driver.find_element("css selector", f"[data-point={name}]").click()
-        shown(page, number)
+        page.element("live-map").find_element("xpath", "//body").send_keys(Keys.ARROW_LEFT)
+        shown(page, 6)
+        assert page.path.endswith("&point=1:6")
+        for name, number in [("newest", 9), ("worst", 7), ("next", 8)]:
+            page.driver.find_element("css selector", f"[data-point={name}]").click()
+            shown(page, number)
 
-    page.go(page.path)  # as a colleague would who was sent the address
-    shown(page, 8)
-    stream.send(healthy(1, seed=4))
-    page.wait_points(10)
-    assert page.text("point").startswith("Point 8")
+        page.go(page.path)  # as a colleague would who was sent the address
+        shown(page, 8)
+        stream.send(healthy(1, seed=4))
+        page.wait_points(10)
+        assert page.text("point").startswith("Point 8")
 
-    page.driver.find_element("tag name", "body").send_keys(Keys.ESCAPE)
-    page.wait(lambda: "point=" not in page.path, "the selection to be gone")
-    assert not page.js("return document.getElementById('point').open")
-    assert page.js("return document.querySelectorAll('.map-mark').length") == 0
-    page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+        page.driver.find_element("tag name", "body").send_keys(Keys.ESCAPE)
+        page.wait(lambda: "point=" not in page.path, "the selection to be gone")
+        assert not page.js("return document.getElementById('point').open")
+        assert page.js("return document.querySelectorAll('.map-mark').length") == 0
 
 
 def test_pointing_at_the_trend_marks_the_point_on_the_map(

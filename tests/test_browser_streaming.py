@@ -71,13 +71,53 @@ def test_points_are_drawn_also_without_webgl(page: Page, stream: StreamUnderTest
         "HTMLCanvasElement.prototype.getContext = function (kind, ...more) {"
         "  return kind.startsWith('webgl') ? null : ask.call(this, kind, ...more); };"
     )
-    command = "Page.addScriptToEvaluateOnNewDocument"
-    added = page.driver.execute_cdp_cmd(command, {"source": blind})
     stream.send(5)
     page.wait(lambda: page.map().get("type") == "scattergl", "the map with WebGL")
-    page.go(f"/dashboard/streaming?baseline_id={stream.baseline_id}")
-    assert page.wait_points(5)["type"] == "scatter"
-    page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+    with page.script(blind):
+        page.go(f"/dashboard/streaming?baseline_id={stream.baseline_id}")
+        assert page.wait_points(5)["type"] == "scatter"
+
+
+# What is drawn on the map, and what is asked, until its first points are there.
+OPENING = """
+window.opening = { drawn: [], asked: [] };
+const told = new AbortController();
+document.addEventListener("dinsight:points", () => told.abort(), { once: true });
+document.addEventListener("DOMContentLoaded", () => {
+  for (const name of ["newPlot", "react", "redraw", "restyle", "relayout"]) {
+    const own = window.Plotly[name];
+    window.Plotly[name] = function (gd, data, ...more) {
+      const map = gd.closest && gd.closest("#live-map");
+      const points = Array.isArray(data) ? data.length : true;
+      if (map && points && !told.signal.aborted) window.opening.drawn.push(name);
+      return own.call(this, gd, data, ...more);
+    };
+  }
+  const own = window.fetch;
+  window.fetch = function (url, options) {
+    const { output = "" } = JSON.parse((options && options.body) || "{}");
+    if (["main.children", "live-opened.data", "live-feed.data"].some((id) => output.includes(id))) {
+      window.opening.asked.push(output);
+    }
+    return own.call(this, url, options);
+  };
+}, { capture: true });
+"""
+
+
+def test_an_opening_asks_once_and_draws_the_map_once(page: Page, stream: StreamUnderTest) -> None:
+    """As it was chosen, with its points, in its frame: a drawing takes longest of all."""
+    stream.send(25)
+    page.wait_points(25)
+    with page.script(OPENING):
+        page.go(f"/dashboard/streaming?baseline_id={stream.baseline_id}&size=9&glow=3&contours=0")
+        shown = page.wait_points(25)
+    opening = page.js("return window.opening")
+    assert len(opening["drawn"]) == 1
+    assert opening["asked"][:1] == ["live-opened.data"]  # while Dash still makes the page
+    assert len([each for each in opening["asked"] if each == "live-opened.data"]) == 1
+    assert (shown["size"], len(shown["latest"]), shown["contours"]) == (9, 3, [False, False])
+    assert shown["ring"] == 9 + 7
 
 
 def test_declared_total_shows_progress_and_the_end(page: Page, stream: StreamUnderTest) -> None:

@@ -52,9 +52,7 @@ MACHINES = [
 ]
 
 
-def test_words_of_every_state(
-    page: Page, user: Identity, sign_in: Callable[..., None]
-) -> None:
+def test_words_of_every_state(page: Page, user: Identity, sign_in: Callable[..., None]) -> None:
     sign_in(user)
 
     def word(call: str, *arguments: Any) -> Any:
