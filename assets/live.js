@@ -146,10 +146,11 @@
   }
 
   function take(answer) {
-    const gd = dinsight.map.ready(live.view.key);
+    const { view } = live;
+    const gd = dinsight.map.ready(view.key);
     if (!gd) {
       live.waiting = answer;
-      window.setTimeout(retake, 50, live.view);
+      dinsight.open.drawn(() => retake(view));
       return;
     }
     live.status = answer.status;

@@ -5,6 +5,7 @@
   "use strict";
 
   const dinsight = (window.dinsight = window.dinsight || {});
+  const LOOK_MS = 50;
   let wants = 0;
   let early = null; // {search, found}: what was asked before there was a page
 
@@ -47,11 +48,24 @@
     frame.compose(figure, document.getElementById("live-map"), points);
   }
 
+  /** Call back when something was drawn, before it is shown: showing WebGL in software takes long. */
+  function drawn(then) {
+    const look = new MutationObserver(done);
+    const timer = window.setTimeout(done, LOOK_MS); // what is drawn may change no element
+    // Around the map: Dash puts the plot in the place of what stood for it.
+    look.observe(document.getElementById("live-stage"), { childList: true, subtree: true });
+    function done() {
+      look.disconnect();
+      window.clearTimeout(timer);
+      then();
+    }
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
     const { pathname, search } = window.location;
     if (pathname.replace(/\/$/, "") !== dinsight.browser.PATH) return;
     early = { search, found: ask(search) };
   });
 
-  dinsight.open = { find, offer, compose };
+  dinsight.open = { find, offer, compose, drawn };
 })();
