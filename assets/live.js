@@ -110,7 +110,7 @@
     const late = !answer.pushed && live.pushedAt !== null && live.pushedAt >= live.asked;
     live.failures = 0;
     live.retryAt = null;
-    live.seenAt = now();
+    live.seenAt = answer.seenAt ?? now();
     if (answer.pushed) live.pushedAt = now();
     else live.asked = null;
     if (late && answer.kind === "ready") return paint(); // what was pushed since is newer
@@ -150,7 +150,7 @@
     const gd = dinsight.map.ready(view.key);
     if (!gd) {
       live.waiting = answer;
-      dinsight.open.drawn(() => retake(view));
+      dinsight.open.drawn(view, () => retake(view));
       return;
     }
     live.status = answer.status;

@@ -6,21 +6,31 @@
 
   const dinsight = (window.dinsight = window.dinsight || {});
   const LOOK_MS = 50;
-  let wants = 0;
+  let wants = 0; // how often was asked: each opening has a key of its own
+  let turn = 0; // of what is wanted now
   let early = null; // {search, found}: what was asked before there was a page
 
   function ask(search) {
     wants += 1;
     const want = { n: wants, search, ...dinsight.browser.screen() };
-    return dinsight.ask("live-open", "live-opened", want);
+    return dinsight.ask("live-open", "live-opened", want).then(dated);
   }
 
-  /** What the server opens for this address; null if that failed, or another was asked since. */
+  /** It may wait for the page, and gets no younger by that. */
+  function dated(found) {
+    if (found && found.first) found.first.seenAt = window.performance.now();
+    return found;
+  }
+
+  /** What the server opens for this address; null if that failed, or another was wanted since. */
   async function find(search) {
+    turn += 1;
+    const mine = turn;
     const before = early && early.search === search ? early.found : null;
     early = null;
-    const found = (await before) || (await ask(search));
-    return found && found.view.key === String(wants) ? found : null;
+    let found = await before;
+    if (!found && mine === turn) found = await ask(search);
+    return mine === turn ? found : null;
   }
 
   /** Give the page what there is to choose from, and the map. */
@@ -48,15 +58,25 @@
     frame.compose(figure, document.getElementById("live-map"), points);
   }
 
-  /** Call back when something was drawn, before it is shown: showing WebGL in software takes long. */
-  function drawn(then) {
-    const look = new MutationObserver(done);
-    const timer = window.setTimeout(done, LOOK_MS); // what is drawn may change no element
+  /**
+   * Call back once the plot shows this view, or will not any more: before the frame, since showing
+   * what WebGL in software has drawn takes as long again.
+   */
+  function drawn(view, then) {
+    const stage = document.getElementById("live-stage");
+    if (!stage) {
+      then();
+      return;
+    }
+    const watched = new MutationObserver(look);
+    const timer = window.setInterval(look, LOOK_MS); // what is drawn may change no element
     // Around the map: Dash puts the plot in the place of what stood for it.
-    look.observe(document.getElementById("live-stage"), { childList: true, subtree: true });
-    function done() {
-      look.disconnect();
-      window.clearTimeout(timer);
+    watched.observe(stage, { childList: true, subtree: true });
+    function look() {
+      const gone = dinsight.live.state().view !== view || !document.getElementById("live-map");
+      if (!gone && !dinsight.map.ready(view.key)) return;
+      watched.disconnect();
+      window.clearInterval(timer);
       then();
     }
   }

@@ -120,6 +120,28 @@ def test_an_opening_asks_once_and_draws_the_map_once(page: Page, stream: StreamU
     assert shown["ring"] == 9 + 7
 
 
+LATE_PAGE = """
+const own = window.fetch;
+window.fetch = async function (url, options) {
+  const page = String(options && options.body).includes('"output":"..main.children');
+  if (page) await new Promise((done) => setTimeout(done, 3000));
+  return own.call(this, url, options);
+};
+"""
+
+
+def test_what_waited_for_the_page_is_as_old_as_it_is(page: Page, stream: StreamUnderTest) -> None:
+    stream.send(5)
+    page.wait_points(5)
+    page.js("window.dash_clientside.set_props('live-interval', {value: 10})")
+    page.wait(lambda: page.js("return dinsight.live.choices.interval") == 10, "a slow beat")
+    with page.script(LATE_PAGE):
+        page.go(f"/dashboard/streaming?baseline_id={stream.baseline_id}")
+        page.wait_points(5)
+    page.wait(lambda: page.js("return dinsight.live.state().cursor"), "them to be taken in")
+    assert page.js("return performance.now() - dinsight.live.state().seenAt") > 2_500
+
+
 def test_declared_total_shows_progress_and_the_end(page: Page, stream: StreamUnderTest) -> None:
     stream.configure(total_points=1_250)
     stream.send(250)

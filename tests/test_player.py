@@ -90,8 +90,8 @@ class Machine:
         with self.services.sessions() as session:
             return streams.find(session, self.who, self.baseline_id, name)
 
-    def ends(self, stream: str = "default") -> dict[str, Any]:
-        assert eventually(lambda: self.state(stream)["status"] not in {"playing", "held"}, 30)
+    def ends(self, stream: str = "default", seconds: float = 30) -> dict[str, Any]:
+        assert eventually(lambda: self.state(stream)["status"] not in {"playing", "held"}, seconds)
         return self.state(stream)
 
     def points(self, stream: str = "default") -> list[tuple[int, str, bytes]]:
@@ -163,11 +163,11 @@ def test_a_player_that_is_no_longer_believed_stores_nothing_more(
 ) -> None:
     """Leases that run out at once: two players take the replay from each other all the time."""
     monkeypatch.setattr(player, "LEASE", player.LEASE * 0)
-    rows = healthy(80, seed=5)
+    rows = healthy(40, seed=5)
     machine.play(file_of(rows))
     for _ in range(3):
         machine.player()
-    assert machine.ends()["status"] == "done"
+    assert machine.ends(seconds=120)["status"] == "done"
     assert machine.points() == expected(rows)
 
 
