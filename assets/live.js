@@ -438,5 +438,5 @@
 
   dinsight.live = { state: () => live, choices, ask: askNow, reduce, hold, said, columns };
   window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.live = { want, opened, chosen, settings, acted, hold };
+  window.dash_clientside.live = { want, chosen, settings, acted, hold };
 })();

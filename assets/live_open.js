@@ -6,9 +6,10 @@
 
   const dinsight = (window.dinsight = window.dinsight || {});
   const LOOK_MS = 50;
+  const EARLY_MS = 15000; // and nobody waits for the page any more: it was left before it was made
   let wants = 0; // how often was asked: each opening has a key of its own
   let turn = 0; // of what is wanted now
-  let early = null; // {search, found}: what was asked before there was a page
+  let early = null; // {search, found, at}: what was asked before there was a page, and when
 
   function ask(search) {
     wants += 1;
@@ -26,7 +27,8 @@
   async function find(search) {
     turn += 1;
     const mine = turn;
-    const before = early && early.search === search ? early.found : null;
+    const young = early && window.performance.now() - early.at < EARLY_MS;
+    const before = young && early.search === search ? early.found : null;
     early = null;
     let found = await before;
     if (!found && mine === turn) found = await ask(search);
@@ -84,7 +86,7 @@
   document.addEventListener("DOMContentLoaded", () => {
     const { pathname, search } = window.location;
     if (pathname.replace(/\/$/, "") !== dinsight.browser.PATH) return;
-    early = { search, found: ask(search) };
+    early = { search, found: ask(search), at: window.performance.now() };
   });
 
   dinsight.open = { find, offer, compose, drawn };
