@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import requests
 import selenium
 import uvicorn
 from a2wsgi import WSGIMiddleware
@@ -134,6 +135,15 @@ class Page:
 
     def go(self, path: str) -> None:
         self.driver.get(path if path.startswith("http") else self.url + path)
+
+    def take_cookies(self, path: str) -> None:
+        """Those that an answer sets, without the page that it leads to, which takes seconds."""
+        answer = requests.get(self.url + path, allow_redirects=False, timeout=PATIENCE)
+        answer.raise_for_status()
+        for cookie in answer.cookies:
+            hidden = cookie.has_nonstandard_attr("HttpOnly")
+            about = {"path": cookie.path, "httpOnly": hidden, "sameSite": "Lax"}
+            self.driver.add_cookie({"name": cookie.name, "value": cookie.value, **about})
 
     @property
     def path(self) -> str:

@@ -16,12 +16,6 @@ from dinsight.services import Services
 from tests import browser as kit
 from tests.browser import LiveServer, Page, StreamUnderTest
 
-# The link, without the page that it leads to: opening that takes seconds.
-FOLLOW = """
-const [link, done] = arguments;
-fetch(link, { redirect: "manual" }).then(done, done);
-"""
-
 
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
@@ -74,7 +68,7 @@ def sign_in(services: Services, page: Page) -> Callable[..., None]:
         # Chromium may send once more what the page of the test before had asked a server that was
         # stopped: it has no cookie any more, and the answer, 401, is not this test's.
         page.complaints()
-        page.driver.execute_async_script(FOLLOW, f"/signin/link?token={token}")
+        page.take_cookies(f"/signin/link?token={token}")
         page.go(path)
 
     return enter
