@@ -47,7 +47,7 @@
       contourTimer: 0,
       held: null, // while the view is paused: how many points are new; no drawing, no cursor
       counted: false, // whether what was before the window has come
-      composed: null, // the answer that the figure came with, and the choices as it shows them
+      composed: null, // the answer that the figure came with, its points, the choices as it shows them
       columns: [], // names of metadata that were seen
     };
   }
@@ -200,7 +200,7 @@
     else if (cursor && first) anew(gd, known === null ? 0 : earlier);
     const done = first ? 0 : known + 1 - answer.first;
     const came = settle(gd, answer);
-    const points = dinsight.map.unpack(answer, done);
+    const points = came || dinsight.map.unpack(answer, done);
     if (answer.n > done) {
       const { glow, follow: following } = choices;
       if (!came) dinsight.map.extend(gd, points, { cap, glow, earlier, following });
@@ -228,15 +228,15 @@
     live.counted = false;
   }
 
-  /** A plot that was just made has shown all that was known then: whether `answer` is of that. */
+  /** A plot that was just made shows what was known then: the points of `answer`, if it is of that. */
   function settle(gd, answer) {
-    if (!live.composed) return false;
-    const { first, choices: before } = live.composed;
+    if (!live.composed) return null;
+    const { first, points, choices: before } = live.composed;
     live.composed = null;
     dinsight.frame.watch(gd);
     dinsight.over.watch(gd);
     apply(gd, before);
-    return answer === first;
+    return answer === first ? points : null;
   }
 
   function meaning(gd) {
@@ -295,7 +295,7 @@
 
   /** The address changed: ask the server to open what it names. */
   function want(search, path) {
-    if (path.replace(/\/$/, "") !== dinsight.browser.PATH) return skip();
+    if (!dinsight.browser.isAt(path)) return skip();
     live = fresh(null);
     chosenAnew(dinsight.choices.renew());
     dinsight.open.find(search || "").then(opened);
@@ -315,9 +315,9 @@
     const { view, first, figure } = found;
     live = fresh(view);
     if (first && first.kind === "ready") declare(first.status);
-    live.composed = { first, choices: { ...choices } };
+    const points = dinsight.open.compose(figure, view, first, choices);
+    live.composed = { first, points, choices: { ...choices } };
     dinsight.browser.address(view);
-    dinsight.open.compose(figure, view, first, choices);
     dinsight.open.offer(found);
     tell("opened", { view });
     paint();

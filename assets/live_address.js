@@ -54,7 +54,7 @@
   /** Name in the address what differs from the usual, without a step in the history. */
   function show() {
     const { pathname, search, hash } = window.location;
-    if (pathname.replace(/\/$/, "") !== dinsight.browser.PATH || dinsight.kiosk.on()) return;
+    if (!dinsight.browser.isAt(pathname) || dinsight.kiosk.on()) return;
     const query = with_(search);
     if (query === search || (!search && !query)) return;
     window.history.replaceState(window.history.state, "", pathname + query + hash);

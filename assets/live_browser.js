@@ -5,6 +5,8 @@
   const dinsight = (window.dinsight = window.dinsight || {});
   const PATH = "/dashboard/streaming";
 
+  const isAt = (path) => dinsight.shell.bare(path) === PATH;
+
   /** What the figure is made for. */
   function screen() {
     return {
@@ -54,5 +56,5 @@
     else if (document.getElementById("live-map")) window.setTimeout(nameSlider, 200);
   }
 
-  dinsight.browser = { PATH, screen, address, search, nameSlider };
+  dinsight.browser = { PATH, isAt, screen, address, search, nameSlider };
 })();

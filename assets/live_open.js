@@ -48,9 +48,9 @@
     put("live-map-kind", { text: map });
   }
 
-  /** Put the first points into a figure that is not drawn yet, and show it as chosen. */
+  /** Put the first points into a figure that is not drawn yet, and show it as chosen; which they are. */
   function compose(figure, view, first, choices) {
-    if (!figure.data.length) return;
+    if (!figure.data.length) return null;
     const ready = first && first.kind === "ready";
     const { map, frame } = dinsight;
     map.meaning(null, { axes: view.colours, limit: (ready && first.status.alarm_limit) || 1 });
@@ -58,6 +58,7 @@
     const points = ready && first.n ? map.unpack(first, 0) : none;
     map.compose(figure, points, { cap: view.cap, earlier: view.earlier, ...choices });
     frame.compose(figure, document.getElementById("live-map"), points);
+    return points;
   }
 
   /**
@@ -85,7 +86,7 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     const { pathname, search } = window.location;
-    if (pathname.replace(/\/$/, "") !== dinsight.browser.PATH) return;
+    if (!dinsight.browser.isAt(pathname)) return;
     early = { search, found: ask(search), at: window.performance.now() };
   });
 

@@ -139,7 +139,7 @@
   });
 
   window.dinsight = window.dinsight || {};
-  window.dinsight.shell = { say, csrf, remember, recall, entitle, visit };
+  window.dinsight.shell = { say, csrf, remember, recall, bare, entitle, visit };
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.shell = { title };

@@ -13,7 +13,7 @@
   let timer = 0;
 
   const place = (id) => document.getElementById(id);
-  const here = () => window.location.pathname.replace(/\/$/, "") === PATH;
+  const here = () => dinsight.shell.bare(window.location.pathname) === PATH;
   const number = () => new URLSearchParams(window.location.search).get("baseline_id");
 
   function later(wait) {
