@@ -66,7 +66,7 @@ def create_app(services: Services) -> Dash:
         title="D'insight",
         update_title="",
         assets_folder=str(Path(__file__).parent / "assets"),
-        index_string=layouts.INDEX,
+        index_string=layouts.index(),
         serve_locally=True,
         suppress_callback_exceptions=True,
         csrf_token_name=security.CSRF_COOKIE,

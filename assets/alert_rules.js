@@ -1,21 +1,13 @@
 /* The dialog of a baseline's rules: opened by any button with `data-rules`, on any page.
 
-   ask -> list and told; deed -> done -> ask. The form's values are Dash's, as the server reads
-   them; which of its parts show follows from the rule's kind. */
+   It stands outside of Dash (`layouts/alert_rules.py`): what it asks for comes as HTML and is put
+   into it. Which of the form's parts show follows from the rule's kind. */
 (function () {
   "use strict";
 
   const dinsight = (window.dinsight = window.dinsight || {}); // its parts may load after this
-  const FIELDS = [
-    "name", "kind", "level", "score", "lasts", "needed", "window", "seconds", "hysteresis",
-    "severity", "mute_in_areas",
-  ];
-  const DEFAULTS = {
-    name: "", kind: "score", level: "alarm", score: 1.2, lasts: "rows", needed: 3, window: 5,
-    seconds: 60, hysteresis: 0.9, severity: "high", mute_in_areas: false,
-  };
+  const UNREAD = "The rules could not be read. Close this and open it again.";
   const place = (id) => document.getElementById(id);
-  const idOf = (name) => (name === "mute_in_areas" ? "rules-mute" : `rules-${name}`);
 
   let rules = null; // {baseline_id, forms}, as the server told
   let asked = null; // the baseline that was asked for
@@ -23,10 +15,13 @@
   let wanted = ""; // the rule whose form is to be opened once it is known
   let dropping = null;
   let focus = ""; // what gets the focus once the list is drawn anew
+  let looks = 0;
+  let wishes = 0;
 
-  function ask() {
-    const data = { baseline_id: asked, at: Date.now() };
-    window.dash_clientside.set_props("rules-ask", { data });
+  async function ask() {
+    const [baseline, look] = [asked, ++looks];
+    const found = await dinsight.ask("rules-ask", "rules-told", { baseline_id: baseline });
+    if (look === looks) told(baseline, found);
   }
 
   /** The baseline that the page is about, where a button does not say. */
@@ -42,7 +37,7 @@
   function open({ rules: baseline, rule = "" }) {
     asked = baseline ? Number(baseline) : ofPage();
     if (asked === null) return dinsight.shell.say("Choose a machine first.");
-    if (!rules || rules.baseline_id !== asked) dinsight.give("rules-list", { children: "Reading …" });
+    if (!rules || rules.baseline_id !== asked) dinsight.put("rules-list", { text: "Reading …" });
     rules = null;
     wanted = rule;
     focus = "";
@@ -53,36 +48,45 @@
     return ask();
   }
 
-  function told(data) {
-    if (!data) return;
-    if (data.error) {
-      say(data.error, false);
+  function told(baseline, found) {
+    if (!found || found.error) {
+      if (!rules) dinsight.put("rules-list", { text: "" });
+      say(found ? found.error : UNREAD, false);
       return;
     }
-    if (data.baseline_id !== asked) return;
-    rules = data;
-    dinsight.put("rules-title", { text: `Rules of ${data.name}` });
-    if (wanted && data.forms[wanted]) edit(wanted);
+    rules = { baseline_id: baseline, forms: found.forms };
+    dinsight.put("rules-list", { innerHTML: found.list });
+    dinsight.put("rules-title", { text: `Rules of ${found.name}` });
+    if (wanted && rules.forms[wanted]) edit(wanted);
     wanted = "";
-    window.setTimeout(() => {
-      const back = place(focus);
-      if (back && place("rules-dialog").open) back.focus();
-      focus = "";
-    }, 0);
+    const back = place(focus);
+    if (back && place("rules-dialog").open) back.focus();
+    focus = "";
   }
 
   /* ---- the form ---- */
 
+  const fields = () => [...place("rules-form").elements].filter(({ name }) => name);
+
+  function held() {
+    return Object.fromEntries(fields().map((field) => [field.name, dinsight.read(field)]));
+  }
+
   function edit(id) {
     editing = id === null ? null : Number(id);
-    const values = id === null ? DEFAULTS : rules.forms[id];
-    for (const name of FIELDS) dinsight.give(idOf(name), { value: values[name] });
-    dinsight.give("rules-kind", { disabled: editing !== null }); // a rule's kind stays
+    place("rules-form").reset();
+    const values = editing === null ? {} : rules.forms[id];
+    for (const field of fields()) {
+      if (!(field.name in values)) continue;
+      if (field.type === "checkbox") field.checked = values[field.name];
+      else field.value = values[field.name];
+    }
+    dinsight.put("rules-kind", { disabled: editing !== null }); // a rule's kind stays
     dinsight.put("rules-form-title", { text: editing === null ? "Add a rule" : "Change the rule" });
     dinsight.put("rules-form", { hidden: false });
     dinsight.put("rules-new", { hidden: true });
     say("");
-    shape(values.kind, values.lasts);
+    explain();
     place("rules-form").scrollIntoView({ block: "nearest" });
     place("rules-name").focus();
   }
@@ -93,8 +97,18 @@
     dinsight.put("rules-new", { hidden: false });
   }
 
-  /** Show what a rule of this kind has. */
-  function shape(kind, lasts) {
+  /** Show what a rule of this kind has, and say what it would do. */
+  async function explain() {
+    const form = held();
+    shape(form);
+    const wish = ++wishes;
+    const answer = await dinsight.ask("rules-wish", "rules-words", form);
+    if (!answer || wish !== wishes) return;
+    const className = `rules-sentence ${answer.ok ? "" : "message error"}`.trim();
+    dinsight.put("rules-sentence", { text: answer.sentence, className });
+  }
+
+  function shape({ kind, lasts }) {
     const machine = kind === "level" || kind === "score";
     const has = new Set(machine ? [kind, lasts] : [kind]);
     for (const part of document.querySelectorAll("[data-rule-part]")) {
@@ -102,31 +116,23 @@
     }
   }
 
-  function act(deed) {
-    const data = { ...deed, baseline_id: asked, at: Date.now() };
-    window.dash_clientside.set_props("rules-deed", { data });
-  }
-
-  function done(answer) {
+  /** Do it; what is read anew afterwards is the list that is looked at then. */
+  async function act(deed) {
+    const answer = await dinsight.ask("rules-deed", "rules-done", { ...deed, baseline_id: asked });
     if (!answer) return;
     say(answer.sentence, answer.ok);
     if (!answer.ok) return;
-    if (!place("rules-form").hidden && saving) {
+    if (deed.act === "save" && !place("rules-form").hidden) {
       close();
       focus = focus || "rules-new";
     }
-    saving = false;
     ask();
-    document.dispatchEvent(new CustomEvent("dinsight:rules", { detail: { baseline_id: asked } }));
     dinsight.alerts.ask();
   }
 
-  let saving = false;
-
   function save() {
-    saving = true;
-    act({ act: "save", rule_id: editing });
     focus = editing === null ? "" : `rule-change-${editing}`;
+    act({ act: "save", rule_id: editing, form: held() });
   }
 
   function say(text, ok = true) {
@@ -165,13 +171,14 @@
       act({ act: "delete", rule_id: dropping });
     }
   });
+  document.addEventListener("input", ({ target }) => {
+    if (target.closest("#rules-form")) explain();
+  });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !event.target.closest("#rules-form input")) return;
     event.preventDefault();
     save();
   });
 
-  dinsight.rules = { baseline: () => asked, editing: () => editing, save };
-  window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.alert_rules = { told, done, shape };
+  dinsight.rules = { baseline: () => asked, held, save };
 })();

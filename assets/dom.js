@@ -1,7 +1,7 @@
 /* Writing into the page what changes while somebody looks.
 
-   `put` writes into elements that React renders once and that no callback names, so that what is
-   written stays. Through Dash each word would cost a round through every component of the page,
+   `put` writes into elements that React renders once and that no callback names, or that stand
+   outside of Dash, so that what is written stays. Through Dash each word would cost a round through every component of the page,
    five milliseconds of it. `give` is for what is a component of its own: its value is Dash's. So
    is whether a button is disabled, since React passes on no click of one that it has disabled. */
 (function () {
@@ -27,9 +27,36 @@
   /** Of what is folded (`layouts/static_markup.py`) only the outermost element is React's. */
   const isPlain = (element) => !!element.parentElement.closest("[data-folded]");
 
+  /** What a field holds; null where it holds no number. */
+  function read({ type, value, checked }) {
+    if (type === "checkbox") return checked;
+    if (type !== "number") return value;
+    return value === "" ? null : Number(value);
+  }
+
+  const offered = new WeakMap(); // of each select, as text
+
+  /** What a select offers, each {label, value, disabled}, and what is chosen; an open one stays so. */
+  function offer(id, options, value) {
+    const select = document.getElementById(id);
+    if (!select) return;
+    const text = JSON.stringify(options);
+    if (offered.get(select) !== text) {
+      offered.set(select, text);
+      select.replaceChildren(...options.map(optionOf));
+    }
+    put(id, { value: value ?? "" });
+  }
+
+  function optionOf({ label, value, disabled = false }) {
+    const option = new Option(label, value);
+    option.disabled = disabled;
+    return option;
+  }
+
   function give(id, props) {
     if (document.getElementById(id)) window.dash_clientside.set_props(id, props);
   }
 
-  Object.assign(dinsight, { put, give });
+  Object.assign(dinsight, { put, give, read, offer });
 })();

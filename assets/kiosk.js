@@ -34,8 +34,8 @@
     dinsight.put("displays-wall", { href: wall(view) });
     dinsight.put("displays-open", { disabled: view.baseline_id === null });
     if (!on()) return;
-    dinsight.give("live-auto", { value: true });
-    dinsight.give("live-size", { value: POINT });
+    dinsight.live.choose("auto", true);
+    dinsight.live.choose("size", POINT);
   }
 
   function wall(view) {

@@ -96,10 +96,6 @@
     askNow();
   }
 
-  function triggered() {
-    return window.dash_clientside.callback_context.triggered.map(({ prop_id: id }) => id);
-  }
-
   /* ---- the reducer ---- */
 
   /** Take an answer in, whether it was polled, pushed, or made up for one that failed. */
@@ -298,6 +294,8 @@
     if (!dinsight.browser.isAt(path)) return skip();
     live = fresh(null);
     chosenAnew(dinsight.choices.renew());
+    dinsight.browser.nameSlider();
+    beat();
     dinsight.open.find(search || "").then(opened);
     return search || "";
   }
@@ -338,29 +336,36 @@
 
   /* ---- settings and actions ---- */
 
-  const NAMES = ["contours", "size", "glow", "auto", "interval", "colour", "follow", "columns"];
+  /** A choice is made, by hand or by what follows from something else: its control shows it. */
+  function choose(name, value) {
+    dinsight.choices.show(name, value);
+    changed(name, value);
+  }
 
-  /** A control was changed, by hand or to show what was chosen before. */
-  function settings(...values) {
+  /** A control was changed by hand. */
+  function changed(name, value) {
     const before = { ...choices };
-    const changed = triggered();
-    NAMES.forEach((name, i) => {
-      if (!isTold(name, values[i]) && changed.includes(`live-${name}.value`)) dinsight.choices.choose(name, values[i]);
-    });
+    dinsight.choices.choose(name, value);
     chosenAnew(dinsight.choices.all());
     const gd = live.view && dinsight.map.ready(live.view.key);
     if (gd && live.cursor) apply(gd, before);
     if (choices.auto && !before.auto) askNow();
     if (choices.interval !== before.interval) beat();
-    dinsight.browser.nameSlider();
     dinsight.socket.review();
     paint();
   }
 
-  /** Whether a control only shows what holds while nobody chooses: declared rings, first columns. */
-  function isTold(name, value) {
-    if (name === "glow") return value === choices.glow;
-    return name === "columns" && choices.columns === null && String(value) === String(said());
+  /** The slider says something: what it was given itself is no choice. */
+  function sized(size) {
+    if (size !== choices.size) changed("size", size);
+  }
+
+  const NAMES = ["contours", "glow", "auto", "interval", "colour", "follow"];
+
+  function typed(target) {
+    if (target.closest("#live-columns")) changed("columns", chosenColumns());
+    const name = NAMES.find((each) => target.id === `live-${each}`);
+    if (name) changed(name, dinsight.read(target));
   }
 
   /** Take the choices; until somebody chooses the rings, the sender's declared count holds. */
@@ -388,7 +393,7 @@
   function declare({ latest_glow_count: glow }) {
     if (dinsight.choices.all().glow !== null || glow === choices.glow) return false;
     choices.glow = glow;
-    dinsight.give("live-glow", { value: glow });
+    dinsight.choices.show("glow", glow);
     return true;
   }
 
@@ -399,9 +404,35 @@
 
   /** More names of metadata are known: offer them. */
   function columns(names) {
-    const options = names.map((name) => ({ label: name, value: name }));
-    dinsight.give("live-columns", { options, value: said() });
+    const place = document.getElementById("live-columns");
+    if (!place) return;
+    const shown = said();
+    place.replaceChildren(...names.map((name) => columnOf(name, shown.includes(name))));
     dinsight.put("live-columns-field", { hidden: false });
+  }
+
+  function columnOf(name, checked) {
+    const [label, box] = [document.createElement("label"), document.createElement("input")];
+    Object.assign(box, { type: "checkbox", value: name, checked });
+    label.append(box, name);
+    return label;
+  }
+
+  function chosenColumns() {
+    const boxes = document.querySelectorAll("#live-columns input:checked");
+    return [...boxes].map(({ value }) => value);
+  }
+
+  const DEEDS = {
+    "live-start": "start", "live-pause": "pause", "live-resume": "resume", "live-stop": "stop",
+    "live-reset-confirm": "reset",
+  };
+
+  /** Do something with the stream. */
+  function act(deed) {
+    if (!live.view) return;
+    const { key, baseline_id, stream } = live.view;
+    dinsight.ask("live-deed", "live-acted", { key, baseline_id, stream, act: deed }).then(acted);
   }
 
   function acted(result) {
@@ -424,19 +455,29 @@
     if (gd) dinsight.map.dress(gd, live.view.themes[event.detail]);
   });
   document.addEventListener("dinsight:moved", () => {
-    if (choices.follow) dinsight.choices.show("follow", false);
+    if (choices.follow) choose("follow", false);
   });
   document.addEventListener("click", (event) => {
     const gd = event.target.closest("#live-fit") && live.view && dinsight.map.ready(live.view.key);
     if (gd && live.cursor) dinsight.frame.fit(gd);
-    if (event.target.closest("#live-refresh")) refresh();
+    const button = event.target.closest("button");
+    if (!button || button.disabled) return;
+    if (button.id in DEEDS) act(DEEDS[button.id]);
+    else if (button.id === "live-refresh") refresh();
+    else if (button.id === "live-pause-view") hold();
+  });
+  document.addEventListener("input", ({ target }) => typed(target));
+  document.addEventListener("change", ({ target }) => {
+    if (target.id !== "live-baseline" && target.id !== "live-stream") return;
+    const [baseline, stream] = ["live-baseline", "live-stream"].map((id) => document.getElementById(id));
+    chosen(baseline.value, stream.value);
   });
   document.addEventListener("dinsight:unopened", () => backOff(open));
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden && choices.auto) askNow();
   });
 
-  dinsight.live = { state: () => live, choices, ask: askNow, reduce, hold, said, columns };
+  dinsight.live = { state: () => live, choices, choose, ask: askNow, reduce, hold, said, columns };
   window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.live = { want, chosen, settings, acted, hold };
+  window.dash_clientside.live = { want, sized };
 })();

@@ -81,10 +81,9 @@
     remove();
   }
 
-  /** The select was changed, by hand or to show what the address says. */
+  /** The select was changed. */
   function chosen(value) {
     if (!view || view.kind !== "ready" || view.playback) return;
-    if ((value || "") === (other ? word(other) : "")) return;
     if (value) begin(parse(value));
     else end();
     address();
@@ -99,14 +98,15 @@
     const named = new URLSearchParams(window.location.search).get("compare");
     const target = parse(named) || before;
     if (target) begin(target);
-    offer(target);
+    offer();
   }
 
   /** Ask what can be chosen; the select shows what is. */
-  function offer(target) {
-    const { key, baseline_id, stream } = view;
-    window.dash_clientside.set_props("compare-look", { data: { key, baseline_id, stream } });
-    dinsight.give("compare-with", { value: target ? word(target) : "" });
+  async function offer() {
+    const [asked, { key, baseline_id, stream }] = [view, view];
+    const question = { key, baseline_id, stream };
+    const options = await dinsight.ask("compare-look", "compare-offered", question);
+    if (options && view === asked) dinsight.offer("compare-with", options, other ? word(other) : "");
   }
 
   /* ---- asking ---- */
@@ -284,6 +284,7 @@
   });
 
   dinsight.compare = { parse, other: () => other, cursor: () => run.cursor };
-  window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.compare = { chosen };
+  document.addEventListener("change", ({ target }) => {
+    if (target.id === "compare-with") chosen(target.value);
+  });
 })();

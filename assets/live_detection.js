@@ -34,10 +34,12 @@
   let tallyTimer = 0;
   let askedAt = -Infinity; // for the areas
   let limit = null; // the alarm limit that the sensitivity was last told for
+  let senses = 0;
   let pending = null; // the id of the area that the dialog asks about
   let folded = false;
 
-  const { put, give } = dinsight;
+  const { put, read } = dinsight;
+  const field = (name) => document.getElementById(`detect-${name}`);
   const plot = () => view && dinsight.map.ready(view.key);
   const applied = () => (known ? known.areas.filter((area) => area.applied) : []);
 
@@ -61,7 +63,7 @@
     dinsight.map.judge(mode === "areas" ? ({ about }) => about.map((of) => Number(anomalous(of))) : null);
     const { colour } = dinsight.live.choices;
     if (colour === "normal") dinsight.map.colour(gd, colour);
-    else if (mode === "areas" && colour === "plain") give("live-colour", { value: "normal" });
+    else if (mode === "areas" && colour === "plain") dinsight.live.choose("colour", "normal");
   }
 
   /** Give the drawn points the flags of an answer; those that came after it keep theirs. */
@@ -269,45 +271,33 @@
     put("detect-corners", { hidden: kind !== "rectangle" });
     put("detect-round", { hidden: kind !== "ellipse" });
     fill({});
-    give("detect-name", { value: `Area ${(known ? known.areas.length : 0) + 1}` });
+    put("detect-name", { value: `Area ${(known ? known.areas.length : 0) + 1}` });
     pressed(kind);
     allow();
-    if (kind !== "lasso") focusSoon(kind === "rectangle" ? "detect-x0" : "detect-x");
+    if (kind !== "lasso") focusSoon(kind === "rectangle" ? "x0" : "x");
   }
 
-  function focusSoon(id) {
-    window.setTimeout(() => {
-      const field = document.getElementById(id);
-      if (field) field.focus({ preventScroll: true });
-    }, 50);
+  function focusSoon(name) {
+    window.setTimeout(() => field(name) && field(name).focus({ preventScroll: true }), 50);
   }
 
   function drawn(draft) {
     fill(draft.geometry || {});
     allow();
-    if (draft.geometry) focusSoon("detect-name");
+    if (draft.geometry) focusSoon("name");
   }
 
-  let filled = {}; // what the number fields were given: their echo is no typing
-
   function fill(geometry) {
-    filled = {};
     for (const name of [...CORNERS, ...ROUND]) {
-      filled[name] = name in geometry ? Number(geometry[name].toPrecision(5)) : null;
-      give(`detect-${name}`, { value: filled[name] });
+      put(`detect-${name}`, { value: name in geometry ? Number(geometry[name].toPrecision(5)) : "" });
     }
   }
 
   /** Numbers were typed: they are the draft now. */
-  function typed(...values) {
+  function typed() {
     const draft = dinsight.draw.draft();
     if (!draft || draft.kind === "lasso") return;
-    const given = {};
-    [...CORNERS, ...ROUND].forEach((name, i) => {
-      given[name] = values[i] === undefined || values[i] === "" ? null : values[i];
-    });
-    if (Object.keys(given).every((name) => given[name] === filled[name])) return;
-    filled = given;
+    const given = Object.fromEntries([...CORNERS, ...ROUND].map((name) => [name, read(field(name))]));
     dinsight.draw.put(draft.kind === "rectangle" ? rectangle(given) : ellipse(given));
     allow();
   }
@@ -322,23 +312,18 @@
     return all && rx > 0 && ry > 0 ? { x, y, rx, ry, angle: angle || 0 } : null;
   }
 
-  let named = "";
-
-  function name(value) {
-    named = (value || "").trim();
-    allow();
-  }
+  const named = () => read(field("name")).trim();
 
   function allow() {
     const draft = dinsight.draw.draft();
-    put("detect-save", { disabled: !(draft && draft.geometry && named) });
+    put("detect-save", { disabled: !(draft && draft.geometry && named()) });
   }
 
   function save() {
     const draft = dinsight.draw.draft();
-    if (!draft || !draft.geometry || !named) return;
+    if (!draft || !draft.geometry || !named()) return;
     const { kind, geometry, mapId } = draft;
-    wish({ action: "add", name: named, kind, geometry, map_id: mapId });
+    wish({ action: "add", name: named(), kind, geometry, map_id: mapId });
   }
 
   function cancel() {
@@ -388,8 +373,9 @@
     askedAt = -Infinity;
     tally = null;
     limit = null;
+    senses += 1;
     mode = wanted();
-    give("detect-mode", { value: mode });
+    put(`detect-mode-${mode}`, { checked: true });
     if (view && mode !== MODES[0]) note();
     list();
     paint();
@@ -425,8 +411,19 @@
     if (lost || (known && status.areas_revision !== known.revision)) askSoon();
     if (!view || limit === status.alarm_limit) return;
     limit = status.alarm_limit;
-    const data = { key: view.key, limit };
-    if (document.getElementById("detect-panel")) window.dash_clientside.set_props("detect-limit", { data });
+    sense();
+  }
+
+  /** What the sensitivity is and costs now; with a choice of the select it is set first. */
+  async function sense(chosen = null) {
+    if (!view) return;
+    const turn = ++senses;
+    const told = await dinsight.ask("detect-sense", "detect-sensed", question({ chosen }));
+    if (!told || turn !== senses || !view || told.key !== view.key) return;
+    const { options, value, text } = told;
+    dinsight.offer("detect-sensitivity", options, value);
+    put("detect-sensitivity", { disabled: !options.length });
+    put("detect-cost", { text });
   }
 
   const hear = (what, act) => {
@@ -435,16 +432,30 @@
   hear("opened", opened);
   hear("points", points);
   hear("status", heard);
-  document.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-draws]");
+  document.addEventListener("click", ({ target }) => {
+    const button = target.closest("button");
     if (!button) return;
+    const { id, dataset: { draws: kind } } = button;
+    if (id === "detect-save") save();
+    else if (id === "detect-cancel") cancel();
+    else if (id === "detect-delete-confirm") remove();
+    if (!kind) return;
     const draft = dinsight.draw.draft();
-    if (draft && draft.kind === button.dataset.draws && !draft.geometry) cancel();
-    else begin(button.dataset.draws);
+    if (draft && draft.kind === kind && !draft.geometry) cancel();
+    else begin(kind);
+  });
+  document.addEventListener("input", ({ target }) => {
+    if (target.id === "detect-name") allow();
+    else if (target.closest("#detect-editor")) typed();
+  });
+  document.addEventListener("change", ({ target }) => {
+    if (target.name === "detect-mode") choose(target.value);
+    else if (target.id === "detect-sensitivity") sense(target.value);
   });
   document.addEventListener(
     "keydown",
     (event) => {
+      if (event.key === "Enter" && event.target.id === "detect-name") save();
       if (event.key !== "Escape" || !dinsight.draw.draft()) return;
       event.stopImmediatePropagation(); // it ends the draft and nothing else
       cancel();
@@ -452,9 +463,5 @@
     true,
   );
 
-  dinsight.detection = { flags, anomalous, mode: () => mode };
-  window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.detection = {
-    mode: choose, typed, name, save, cancel, remove,
-  };
+  dinsight.detection = { flags, anomalous, mode: () => mode, sense };
 })();

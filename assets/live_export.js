@@ -1,10 +1,13 @@
-/* The export dialog: from its choices to what is asked of the server, in UTC. */
+/* The export dialog: its choices, in UTC, are asked of the server; and the link to the report. */
 (function () {
   "use strict";
 
+  const dinsight = (window.dinsight = window.dinsight || {}); // its parts may load after this
   const HOUR_MS = 3600 * 1000;
   const el = (id) => document.getElementById(id);
-  const none = () => window.dash_clientside.no_update;
+  const held = (name) => dinsight.read(el(`export-${name}`));
+
+  let asks = 0;
 
   /** A moment as a field of local time holds it. */
   function local(date) {
@@ -18,33 +21,55 @@
   }
 
   /** The last hour, until somebody chooses. */
-  function suggest(from, to) {
-    if (from || to) return;
+  function suggest() {
+    if (held("from") || held("to")) return;
     const now = new Date();
-    window.dinsight.give("export-from", { value: local(new Date(now - HOUR_MS)) });
-    window.dinsight.give("export-to", { value: local(now) });
+    dinsight.put("export-from", { value: local(new Date(now - HOUR_MS)) });
+    dinsight.put("export-to", { value: local(now) });
   }
 
-  function ask(opened, first, format, what, from, to, readings, view) {
-    if (!view || !(opened || first)) return none();
+  function question({ key, baseline_id, stream }) {
+    const what = held("what");
     const windowed = what === "window";
-    el("export-window").hidden = !windowed;
-    if (windowed) suggest(from, to);
     return {
-      key: view.key, baseline_id: view.baseline_id, stream: view.stream, format,
+      key, baseline_id, stream, what,
+      format: held("format"),
       epoch: windowed ? "all" : what === "run" ? "" : what,
-      from: windowed ? utc(from) : "", to: windowed ? utc(to) : "",
-      features: readings ? "1" : "",
-      at: Date.now(), // asked anew each time it is opened: points come
+      from: windowed ? utc(held("from")) : "",
+      to: windowed ? utc(held("to")) : "",
+      features: held("readings") ? "1" : "",
     };
   }
 
-  function report(view) {
-    if (!view || !view.baseline_id) return none();
-    const query = new URLSearchParams({ baseline_id: view.baseline_id, stream: view.stream });
-    return `/dashboard/report?${query}`;
+  /** Asked anew each time that it is opened, since points come, and whenever a choice is made. */
+  async function ask() {
+    const { view } = dinsight.live.state();
+    if (!view) return;
+    const windowed = held("what") === "window";
+    dinsight.put("export-window", { hidden: !windowed });
+    if (windowed) suggest();
+    const turn = ++asks;
+    const answer = await dinsight.ask("export-ask", "export-answer", question(view));
+    if (answer && turn === asks) show(answer);
   }
 
-  window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.exporting = { ask, report };
+  function show({ about, href = "", choices }) {
+    const [link, what] = [el("export-link"), held("what")];
+    dinsight.put("export-about", { text: about });
+    if (href) link.href = href;
+    else link.removeAttribute("href");
+    if (choices) dinsight.offer("export-what", choices, what);
+  }
+
+  document.addEventListener("click", ({ target }) => {
+    if (target.closest("[data-opens='export-dialog']:enabled")) ask();
+  });
+  document.addEventListener("change", ({ target }) => {
+    if (target.closest("#export-dialog")) ask();
+  });
+  document.addEventListener("dinsight:opened", ({ detail: { view } }) => {
+    if (!view.baseline_id) return;
+    const query = new URLSearchParams({ baseline_id: view.baseline_id, stream: view.stream });
+    dinsight.put("export-report", { href: `/dashboard/report?${query}` });
+  });
 })();

@@ -40,10 +40,10 @@
     const { give, put } = dinsight;
     const id = view.baseline_id;
     give("live-map", { figure });
-    give("live-baseline", { options: baselines, value: id === null ? null : String(id) });
-    give("live-stream", { options: streams, value: view.stream });
-    give("live-empty", { children: notice });
-    window.dash_clientside.set_props("live-view", { data: view }); // a Store is no element
+    const unchosen = { label: "Choose …", value: "", disabled: true };
+    dinsight.offer("live-baseline", id === null ? [unchosen, ...baselines] : baselines, id);
+    dinsight.offer("live-stream", streams, view.stream);
+    put("live-empty", { innerHTML: notice });
     put("live-stream-field", { hidden: alone });
     put("live-map-kind", { text: map });
   }

@@ -84,8 +84,8 @@
     const { key, baseline_id: id, stream } = view;
     const { touch } = dinsight.browser.screen();
     const drawn = { theme: window.dinsightTheme.current(), touch };
-    const data = { key, baseline_id: id, stream, ...wanted, ...drawn, at: Date.now() };
-    window.dash_clientside.set_props("point-ask", { data });
+    const data = { key, baseline_id: id, stream, ...wanted, ...drawn };
+    dinsight.ask("point-ask", "point-answer", data).then(answered);
   }
 
   const isWanted = (answer) =>
@@ -101,7 +101,12 @@
       return;
     }
     shown = answer;
-    if (answer.found) tellTime(answer.created_at);
+    dinsight.put("point-top", { innerHTML: answer.top });
+    dinsight.put("point-rest", { innerHTML: answer.rest });
+    if (answer.found) {
+      window.dash_clientside.set_props("point-spectrum", { figure: answer.figure });
+      tellTime(answer.created_at);
+    }
     paint();
     markAll();
   }
@@ -194,7 +199,4 @@
     shown = null;
     ask();
   });
-
-  window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.point = { answered };
 })();

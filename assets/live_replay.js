@@ -26,7 +26,6 @@
       file: null, // chosen on this device
       sending: null, // the share of it that is sent
       error: "",
-      listed: "", // what the select of files was given
     };
   }
 
@@ -220,7 +219,7 @@
 
   /* ---- a file of this device ---- */
 
-  /** The browser's own chooser, which Dash has no element for; a new one has nothing chosen. */
+  /** The browser's own chooser; a new one has nothing chosen. */
   function addInput() {
     const place = el("replay-input");
     if (!place) return;
@@ -241,14 +240,6 @@
   }
 
   /* ---- painting ---- */
-
-  /** The select is Dash's: only what has changed, since each time is a round through the page. */
-  function list(props) {
-    const text = JSON.stringify(props);
-    if (now.listed === text || !el("replay-file")) return;
-    now.listed = text;
-    dinsight.give("replay-file", props);
-  }
 
   function paint() {
     if (!el("replay-panel")) return;
@@ -276,7 +267,8 @@
     const sending = now.sending !== null;
     const ready = Boolean(now.view && now.view.kind === "ready" && now.files);
     dinsight.put("replay-last", { text: lastWords(now.replay) });
-    list({ options: options(), value: choice, disabled: sending });
+    dinsight.offer("replay-file", options(), choice);
+    dinsight.put("replay-file", { disabled: sending });
     dinsight.put("replay-drop", { hidden: choice !== UPLOAD });
     const size = now.file && `${now.file.name} · ${megabytes(now.file.size)}`;
     dinsight.put("replay-chosen", { text: size || "Drop a CSV file here" });

@@ -15,7 +15,7 @@
 
   const now = () => window.performance.now();
 
-  const choices = { span: "all", byTime: false };
+  const choices = { span: "all", axis: "point" };
   let trend = fresh(null, null);
   let frame = null;
   let drawing = false;
@@ -317,9 +317,20 @@
     document.dispatchEvent(new CustomEvent("dinsight:select", { detail }));
   }
 
-  function settings(span, axis) {
-    choices.span = span || "all";
-    choices.byTime = axis === "time";
+  /* ---- how it is shown, as chosen on this device ---- */
+
+  const KEY = "dinsight.trend.";
+
+  function renew() {
+    for (const name of Object.keys(choices)) {
+      choices[name] = dinsight.shell.recall(KEY + name) || choices[name];
+      dinsight.put(`trend-${name}`, { value: choices[name] });
+    }
+  }
+
+  function choose(name, value) {
+    choices[name] = value;
+    dinsight.shell.remember(KEY + name, value);
     redraw();
   }
 
@@ -337,6 +348,7 @@
 
   document.addEventListener("dinsight:opened", ({ detail }) => {
     begin(detail.view, null);
+    renew();
     redraw();
   });
   document.addEventListener("dinsight:points", ({ detail }) => arrive(detail));
@@ -355,8 +367,9 @@
     redraw();
   });
   document.addEventListener("dinsight:theme", redraw);
+  document.addEventListener("change", ({ target: { id, value } }) => {
+    if (id === "trend-span" || id === "trend-axis") choose(id.slice("trend-".length), value);
+  });
 
   dinsight.trend = { worst, newest, recorded, moment, state: () => trend };
-  window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.trend = { settings };
 })();

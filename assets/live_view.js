@@ -58,10 +58,14 @@
     return all();
   }
 
-  /** The controls are there with their page, even those whose script still loads. */
+  /** The slider is Dash's, whose script may still load when its page is there. */
   function show(name, value) {
-    if (!document.getElementById("live-stage")) return;
-    window.dash_clientside.set_props(`live-${name}`, { value });
+    const control = document.getElementById(`live-${name}`);
+    if (name === "size") {
+      if (document.getElementById("live-stage")) window.dash_clientside.set_props("live-size", { value });
+    } else if (control) {
+      dinsight.put(control.id, control.type === "checkbox" ? { checked: value } : { value });
+    }
   }
 
   /** A control says something: keep it if it makes sense. */

@@ -128,6 +128,11 @@
     const opener = target.closest("[data-opens]");
     if (opener && !opener.disabled) document.getElementById(opener.dataset.opens).showModal();
     if (target.closest("[data-closes]")) target.closest("dialog").close();
+    const link = target.closest("a[data-visits]");
+    const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
+    if (!link || elsewhere) return;
+    event.preventDefault();
+    visit(link.href);
   });
   document.addEventListener("keydown", function (event) {
     if (event.key === "Escape") closeMenus(document.body);

@@ -1,17 +1,18 @@
 /* "Try on history": the rule of the rules dialog, or a sensitivity, on a run that is kept.
 
-   ask -> about, choices, told; deed -> result, followed. `turn` tells the answers to what is asked
-   now from those to what was asked before. The rule is read from its form by the server. */
+   The dialog stands outside of Dash (`layouts/trials.py`): what it asks for comes as HTML and is put
+   into it. `turn` tells the answers to what is asked now from those to what was asked before. */
 (function () {
   "use strict";
 
   const dinsight = (window.dinsight = window.dinsight || {}); // its parts may load after this
   const LOOK_MS = 400;
   const LOST_MS = 12000; // an answer that has not come by then is asked for again
+  const UNREAD = "The history could not be read. Close this and open it again.";
   const USE = { rule: "Use this rule", sensitivity: "Use this sensitivity" };
   const place = (id) => document.getElementById(id);
 
-  let asked = null; // what the dialog is open for: {turn, what, baseline_id, stream, epoch}
+  let asked = null; // what the dialog is open for: {turn, what, baseline_id, stream, epoch, form}
   let trial = null; // the one that goes on: {number}, which is null until it is known
   let turns = 0;
   let present = null; // the sensitivity that the stream has
@@ -28,19 +29,24 @@
   }
 
   function open(what) {
-    const seen = lookedAt(what === "rule" ? dinsight.rules.baseline() : null);
+    const ofRule = what === "rule";
+    const seen = lookedAt(ofRule ? dinsight.rules.baseline() : null);
     if (!seen.baseline_id) return dinsight.shell.say("Choose a machine first.");
-    asked = { what, turn: ++turns, ...seen };
+    asked = { what, turn: ++turns, ...seen, form: ofRule ? dinsight.rules.held() : null };
     forget();
-    dinsight.give("trial-about", { children: "Reading …" });
+    dinsight.put("trial-about", { text: "Reading …" });
     dinsight.put("trial-choices", { hidden: true });
     dinsight.put("trial-use", { text: USE[what] });
     place("trial-dialog").showModal();
-    return window.dash_clientside.set_props("trial-ask", { data: asked });
+    const { turn } = asked;
+    return dinsight.ask("trial-ask", "trial-told", asked).then((answer) => {
+      if (asked && asked.turn === turn) told(answer);
+    });
   }
 
   function send(data) {
-    window.dash_clientside.set_props("trial-deed", { data: { ...data, at: Date.now() } });
+    const [run, sensitivity] = [place("trial-run").value, place("trial-sensitivity").value];
+    return dinsight.ask("trial-deed", "trial-followed", { ...data, run, sensitivity }).then(followed);
   }
 
   function deed(act) {
@@ -70,13 +76,19 @@
   /* ---- answers ---- */
 
   function told(answer) {
-    if (!answer || !asked || answer.turn !== asked.turn) return;
+    if (!answer) {
+      dinsight.put("trial-about", { text: UNREAD });
+      return;
+    }
     present = answer.present ?? null;
+    dinsight.put("trial-about", { innerHTML: answer.about });
+    dinsight.offer("trial-run", answer.runs || [], answer.run);
+    dinsight.offer("trial-sensitivity", answer.sensitivities || [], present);
     const ready = !answer.refused && !answer.empty;
     dinsight.put("trial-choices", { hidden: !ready });
     dinsight.put("trial-sensitivity-field", { hidden: asked.what !== "sensitivity" });
     if (answer.empty) say(answer.empty);
-    if (ready) window.setTimeout(() => place("trial-run").focus(), 0);
+    if (ready) place("trial-run").focus();
   }
 
   function followed(answer) {
@@ -84,7 +96,6 @@
     const busy = BUSY.includes(answer.status);
     if (!asked || answer.turn !== asked.turn || !trial) { // of what is tried no more
       if (busy) send({ act: "cancel", trial: answer.trial });
-      else if (!asked || trial) dinsight.give("trial-result", { children: "" });
       return;
     }
     window.clearTimeout(timer);
@@ -92,6 +103,7 @@
     if (busy) {
       timer = window.setTimeout(() => deed("look"), LOOK_MS);
     } else trial = null;
+    dinsight.put("trial-result", { innerHTML: answer.result || "" });
     paint(answer);
   }
 
@@ -126,7 +138,7 @@
   function forget() {
     window.clearTimeout(timer);
     trial = null;
-    dinsight.give("trial-result", { children: "" });
+    dinsight.put("trial-result", { text: "" });
     dinsight.put("trial-start", { hidden: false, text: "Try" });
     for (const id of ["trial-cancel", "trial-bar", "trial-use"]) dinsight.put(id, { hidden: true });
     say("");
@@ -137,7 +149,7 @@
     const { what } = asked;
     const { value } = place("trial-sensitivity");
     place("trial-dialog").close();
-    if (what === "sensitivity") dinsight.give("detect-sensitivity", { value });
+    if (what === "sensitivity") dinsight.detection.sense(value);
     else {
       dinsight.rules.save();
       if (!place("rules-name").value.trim()) place("rules-name").focus();
@@ -174,7 +186,4 @@
     document.addEventListener(on, ({ target }) => point(target, true));
     document.addEventListener(off, ({ target }) => point(target, false));
   }
-
-  window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.trials = { told, followed };
 })();

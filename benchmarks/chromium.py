@@ -82,7 +82,7 @@ class Browser:
 
     def refresh_by_hand(self) -> None:
         """No polls from now on but with `refresh`."""
-        self.js("dash_clientside.set_props('live-auto', {value: false})")
+        self.js("dinsight.live.choose('auto', false)")
         self.wait(lambda: self.js("return !dinsight.live.choices.auto"), "polling to end")
 
     def refresh(self) -> None:

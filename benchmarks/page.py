@@ -106,7 +106,7 @@ def by_push(page: Browser, client: Client, number: int, times: int) -> Table:
 def by_poll(page: Browser, client: Client, number: int, times: int) -> Table:
     """P8: from a POST to its points on the screen, polling."""
     _watch(page, client, number, "polled", push="0")
-    page.js("dash_clientside.set_props('live-interval', {value: arguments[0]})", POLL_SECONDS)
+    page.js("dinsight.live.choose('interval', arguments[0])", POLL_SECONDS)
     half, most = _to_pixel(page, client, number, "polled", times)
     t = POLL_SECONDS * 1e3
     line = (
@@ -204,7 +204,7 @@ const answer = (seq) => ({
   for (let i = 0; i < count; i += 1) {
     const news = answer(dinsight.live.state().cursor.seq);
     const began = dinsight.live.state().asked = performance.now();
-    dash_clientside.live.reduce(news);
+    dinsight.live.reduce(news);
     taken.push(performance.now() - began);
     await new Promise(requestAnimationFrame);
   }

@@ -27,14 +27,13 @@ from callbacks import (
     trend,
     trials,
     versions,
-    viewing,
 )
 from dinsight.services import Services
 
 PAGES = (signin, shell, account, channels, admin, machines, streaming)
 OF_ALERTS = (deeds, alerts, alert_rules, live_alerts, trials)
 # The parts of the streaming page, and what is opened from it.
-ON_STREAMING = (live, trend, point, detection, viewing, displays, compare, export, report)
+ON_STREAMING = (live, trend, point, detection, displays, compare, export, report)
 
 
 def register(app: Dash, services: Services) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State, no_update
+from dash import Dash
 from sqlalchemy.orm import Session
 
 from api.security import page_user
+from callbacks import asked
 from callbacks.channels import deny
 from dinsight import baselines
 from dinsight.accounts import Identity
@@ -21,113 +23,78 @@ from dinsight.errors import (
 from dinsight.models import Json
 from dinsight.services import Services
 from layouts import alert_rules as layout
-from layouts.alert_rules import FORM, Ids
+from layouts.alert_rules import Ids
 
 MOST_ID = 2**31 - 1
-FORM_STATES = [State(id, "value") for id in FORM.values()]
 
 
 def register(app: Dash, services: Services) -> None:
-    def look(asked: Any, *_: Any) -> list[Any]:
-        return looked(services, page_user(), asked)
+    def look(wish: Any) -> Json:
+        return looked(services, page_user(), wish)
 
-    def act(deed: Any, *values: Any) -> Any:
-        return acted(services, page_user(), deed, values)
+    def act(deed: Any) -> Json:
+        return acted(services, page_user(), deed)
 
-    app.callback(
-        Output(Ids.LIST, "children"),
-        Output(Ids.TOLD, "data"),
-        Input(Ids.ASK, "data"),
-        prevent_initial_call=True,
-    )(look)
-    app.callback(
-        Output(Ids.FOLLOWED, "data"),
-        Input(Ids.DEED, "data"),
-        *FORM_STATES,
-        prevent_initial_call=True,
-    )(act)
-    app.callback(
-        Output(Ids.SENTENCE, "children"),
-        Output(Ids.SENTENCE, "className"),
-        *(Input(id, "value") for id in FORM.values()),
-        prevent_initial_call=True,
-    )(sentence)
-    for name, source in (("told", Ids.TOLD), ("done", Ids.FOLLOWED)):
-        app.clientside_callback(
-            ClientsideFunction("alert_rules", name),
-            Input(source, "data"),
-            prevent_initial_call=True,
-        )
-    app.clientside_callback(
-        ClientsideFunction("alert_rules", "shape"),
-        Input(Ids.KIND, "value"),
-        Input(Ids.LASTS, "value"),
-        prevent_initial_call=True,
-    )
+    asked.answer(app, Ids.ASK, Ids.TOLD, look)
+    asked.answer(app, Ids.WISH, Ids.WORDS, sentence)
+    asked.answer(app, Ids.DEED, Ids.DONE, act)
 
 
-def wanted(values: tuple[Any, ...]) -> Json:
-    """The rule that the form's values, in the order of `FORM`, ask for."""
-    return layout.wanted_of(dict(zip(FORM, values, strict=True)))
-
-
-def sentence(*values: Any) -> tuple[str, str]:
+def sentence(form: Any) -> Json:
     """What the rule in the form would do, or what is missing yet."""
-    asked = wanted(values)
-    if not str(asked["name"] or "").strip():
-        asked["name"] = "A rule"  # it is asked for when it is saved
+    wanted = layout.wanted_of(form)
+    if not str(wanted["name"] or "").strip():
+        wanted["name"] = "A rule"  # it is asked for when it is saved
     try:
-        checked = rules.check(asked)
+        checked = rules.check(wanted)
     except InvalidRequest as error:
-        return error.message, "rules-sentence message error"
-    return f"{sentences.rule(checked)} {sentences.ending(checked)}".strip(), "rules-sentence"
+        return {"sentence": error.message, "ok": False}
+    return {
+        "sentence": f"{sentences.rule(checked)} {sentences.ending(checked)}".strip(),
+        "ok": True,
+    }
 
 
-def looked(services: Services, who: Identity, asked: Any) -> list[Any]:
-    """The list of a baseline's rules, and what the script knows of them."""
+def looked(services: Services, who: Identity, wish: Any) -> Json:
+    """The list of a baseline's rules, and what their forms hold."""
     try:
-        baseline_id = _number(asked, "baseline_id", BaselineNotFound)
+        baseline_id = _number(wish, "baseline_id", BaselineNotFound)
         with services.sessions() as session:
-            return _listed(session, who, baseline_id, asked)
+            name = baselines.get(session, who, baseline_id).name
+            known = rules.list_all(session, who, baseline_id)
     except BaselineNotFound as error:
-        deny(services, who, f"rules of baseline {_named(asked, 'baseline_id')}")
-        return ["", {"error": error.message}]
+        deny(services, who, f"rules of baseline {_named(wish, 'baseline_id')}")
+        return {"error": error.message}
+    return {
+        "name": name,
+        "list": layout.rules(known),
+        "forms": {str(rule["id"]): layout.form_of(rule) for rule in known},
+    }
 
 
-def _listed(session: Session, who: Identity, baseline_id: int, asked: Any) -> list[Any]:
-    name = baselines.get(session, who, baseline_id).name
-    known = rules.list_all(session, who, baseline_id)
-    forms = {str(rule["id"]): layout.form_of(rule) for rule in known}
-    told = {"baseline_id": baseline_id, "name": name, "forms": forms, "at": asked.get("at")}
-    return [layout.rules(known), told]
-
-
-def acted(services: Services, who: Identity, deed: Any, values: tuple[Any, ...]) -> Any:
+def acted(services: Services, who: Identity, deed: Any) -> Json:
     """Do what was pressed, and say in a sentence what was done or why not."""
-    if not isinstance(deed, dict):
-        return no_update
+    deed = deed if isinstance(deed, dict) else {}
     try:
         with services.sessions.begin() as session:
-            said = _do(services, session, who, deed, values)
+            said = _do(session, who, deed, services.now())
     except (BaselineNotFound, AlertRuleNotFound) as error:
         named = _named(deed, "rule_id") or _named(deed, "baseline_id")
         deny(services, who, f"alert rule {named}")
-        return {"sentence": error.message, "ok": False, "at": deed.get("at")}
+        return {"sentence": error.message, "ok": False}
     except DinsightError as error:
-        return {"sentence": error.message, "ok": False, "at": deed.get("at")}
-    return {"sentence": said, "ok": True, "at": deed.get("at")}
+        return {"sentence": error.message, "ok": False}
+    return {"sentence": said, "ok": True}
 
 
-def _do(
-    services: Services, session: Session, who: Identity, deed: Json, values: tuple[Any, ...]
-) -> str:
-    act, now = deed.get("act"), services.now()
+def _do(session: Session, who: Identity, deed: Json, now: dt.datetime) -> str:
+    act, wanted = deed.get("act"), layout.wanted_of(deed.get("form"))
     if act == "save" and deed.get("rule_id") is None:
         baseline_id = _number(deed, "baseline_id", BaselineNotFound)
-        return f"The rule {rules.add(session, who, baseline_id, wanted(values))['name']} is added."
+        return f"The rule {rules.add(session, who, baseline_id, wanted)['name']} is added."
     rule_id = _number(deed, "rule_id", AlertRuleNotFound)
     if act == "save":
-        told = rules.change(session, who, rule_id, wanted(values), now=now)
+        told = rules.change(session, who, rule_id, wanted, now=now)
         return f"The rule {told['name']} is changed."
     if act in {"enable", "disable"}:
         told = rules.change(session, who, rule_id, {"enabled": act == "enable"}, now=now)

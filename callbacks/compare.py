@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output
+from dash import Dash
 
 from api.security import page_user
 from callbacks import asked
@@ -50,13 +50,8 @@ def register(app: Dash, services: Services) -> None:
     def poll(data: Any) -> Json:
         return answer(services, page_user(), CompareAsk.parse(data))
 
-    app.callback(Output(Ids.WITH, "options"), Input(Ids.LOOK, "data"), prevent_initial_call=True)(
-        look
-    )
+    asked.answer(app, Ids.LOOK, Ids.OFFERED, look)
     asked.answer(app, Ids.ASK, Ids.FEED, poll)
-    app.clientside_callback(
-        ClientsideFunction("compare", "chosen"), Input(Ids.WITH, "value"), prevent_initial_call=True
-    )
 
 
 def offered(services: Services, who: Identity, ask: Ask) -> list[dict[str, str]]:

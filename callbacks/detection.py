@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State, ctx
+from dash import Dash
 from sqlalchemy.orm import Session
 
 from api.security import page_user
@@ -24,8 +24,7 @@ from dinsight.models import Json
 from dinsight.services import Services
 from dinsight.status import judged
 from layouts import detection as layout
-from layouts.detection import CALIBRATED, NUMBERS, PRESENT, Ids
-from layouts.streaming import Ids as LiveIds
+from layouts.detection import CALIBRATED, PRESENT, Ids
 
 
 def register(app: Dash, services: Services) -> None:
@@ -38,39 +37,13 @@ def register(app: Dash, services: Services) -> None:
     def wish(data: Any) -> dict[str, Any]:
         return done(services, page_user(), Ask.parse(data), data)
 
-    def sense(value: Any, _: Any, view: Any) -> list[Any]:
-        chosen = value if ctx.triggered_id == Ids.SENSITIVITY else None
-        return sensed(services, page_user(), Ask.parse(view), chosen)
+    def sense(data: Any) -> dict[str, Any]:
+        return sensed(services, page_user(), Ask.parse(data), data.get("chosen"))
 
-    register_scripts(app)
     asked.answer(app, Ids.ASK, Ids.AREAS, ask)
     asked.answer(app, Ids.TALLY_ASK, Ids.TALLY, count)
     asked.answer(app, Ids.WISH, Ids.DONE, wish)
-    app.callback(
-        Output(Ids.SENSITIVITY, "options"),
-        Output(Ids.SENSITIVITY, "value"),
-        Output(Ids.SENSITIVITY, "disabled"),
-        Output(Ids.COST, "children"),
-        Input(Ids.SENSITIVITY, "value"),
-        Input(Ids.LIMIT, "data"),
-        State(LiveIds.VIEW, "data"),
-        prevent_initial_call=True,
-    )(sense)
-
-
-def register_scripts(app: Dash) -> None:
-    """The callbacks that run in the page: `assets/live_detection.js`."""
-
-    def script(name: str, *inputs: Any) -> None:
-        function = ClientsideFunction("detection", name)
-        app.clientside_callback(function, *inputs, prevent_initial_call=True)
-
-    script("mode", Input(Ids.MODE, "value"))
-    script("typed", *(Input(id, "value") for id in NUMBERS))
-    script("name", Input(Ids.NAME, "value"))
-    script("save", Input(Ids.SAVE, "n_clicks"), Input(Ids.NAME, "n_submit"))
-    script("cancel", Input(Ids.CANCEL, "n_clicks"))
-    script("remove", Input(Ids.DELETE_CONFIRM, "n_clicks"))
+    asked.answer(app, Ids.SENSE, Ids.SENSED, sense)
 
 
 def told(services: Services, who: Identity, ask: Ask) -> dict[str, Any] | None:
@@ -139,11 +112,12 @@ def _do(services: Services, session: Session, who: Identity, ask: Ask, wish: dic
     raise InvalidRequest(f"There is no action {action!r}.")
 
 
-def sensed(services: Services, who: Identity, ask: Ask, chosen: Any) -> list[Any]:
-    """The select's options and value, whether it is of use, and what it means; set if chosen."""
+def sensed(services: Services, who: Identity, ask: Ask, chosen: Any) -> dict[str, Any]:
+    """The select's options and its value, and what it means; set if chosen."""
+    nothing = {"key": ask.key, "options": [], "value": "", "text": ""}
     sentence = ""
     if ask.baseline_id is None:
-        return [[], None, True, ""]
+        return nothing
     try:
         if chosen is not None:
             with services.sessions.begin() as session:
@@ -151,16 +125,19 @@ def sensed(services: Services, who: Identity, ask: Ask, chosen: Any) -> list[Any
                 streams.configure(session, who, ask.baseline_id, ask.stream, wish)
     except BaselineNotFound as error:
         _deny(services, who, f"sensitivity {ask.baseline_id}", ask.baseline_id)
-        return [[], None, True, error.message]
+        return {**nothing, "text": error.message}
     except DinsightError as error:
         sentence = error.message
     try:
         with services.sessions() as session:
             stands = Stands.of(session, who, ask.baseline_id, ask.stream)
     except DinsightError:
-        return [[], None, True, ""]  # the poll says why
-    options, value = layout.choices(stands.reach, stands.now)
-    return [options, value, False, sentence or layout.cost_text(stands.reach, stands.now)]
+        return nothing  # the poll says why
+    offered, value = layout.choices(stands.reach, stands.now)
+    return {
+        **{"key": ask.key, "options": offered, "value": value},
+        "text": sentence or layout.cost_text(stands.reach, stands.now),
+    }
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import datetime as dt
 from typing import Any
 from urllib.parse import urlencode
 
-from dash import ALL, Dash, Input, Output, State, ctx, no_update
+from dash import Dash
 from flask import redirect, request
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -17,56 +16,30 @@ from api import display_door
 from api.displays import link
 from api.limits import limits
 from api.security import page_user
-from callbacks.live import Ask
+from callbacks import asked
+from callbacks.live import MOST_ID, Ask
 from callbacks.signin import refused, sentence_for, signed_in
 from dinsight import audit_log, displays
 from dinsight.accounts import Identity, Sight
 from dinsight.displays import ALL_STREAMS
 from dinsight.errors import BaselineNotFound, DinsightError, InvalidRequest
+from dinsight.models import Json
 from dinsight.services import Services
 from layouts import displays as layout
-from layouts.components import FAILURE, SUCCESS
-from layouts.displays import REVOKE, Ids, Screen
+from layouts.displays import Ids, Screen
 from layouts.shell import STREAMING
-from layouts.streaming import Ids as StreamingIds
 from layouts.wall import SCREEN
-
-
-@dataclass(frozen=True)
-class Wish:
-    """A display that is wanted: its name, and whether it shows all streams or the page's."""
-
-    name: str
-    whole: bool
 
 
 def register(app: Dash, services: Services) -> None:
     def enter() -> BaseResponse:
         return entered(services, request.args.get("token", ""))
 
-    def act(*values: Any) -> list[Any]:
-        if not ctx.triggered or not ctx.triggered[0]["value"]:
-            return [no_update] * 5
-        name, shows, view = values[-3:]
-        wish = Wish(str(name or ""), whole=shows == ALL_STREAMS)
-        return acted(services, page_user(), ctx.triggered_id, wish, view)
+    def act(deed: Any) -> Json:
+        return acted(services, page_user(), deed)
 
     app.server.add_url_rule(display_door.PATH, "display", enter, methods=["GET"])
-    app.callback(
-        Output(Ids.LIST, "children"),
-        Output(Ids.MESSAGE, "children"),
-        Output(Ids.MESSAGE, "className"),
-        Output(Ids.LINK, "children"),
-        Output(Ids.NAME, "value"),
-        Input({"type": REVOKE, "display": ALL}, "n_clicks"),
-        Input(Ids.OPEN, "n_clicks"),
-        Input(Ids.MAKE, "n_clicks"),
-        Input(Ids.NAME, "n_submit"),
-        State(Ids.NAME, "value"),
-        State(Ids.SHOWS, "value"),
-        State(StreamingIds.VIEW, "data"),
-        prevent_initial_call=True,
-    )(act)
+    asked.answer(app, Ids.DEED, Ids.TOLD, act)
 
 
 def entered(services: Services, token: str) -> BaseResponse:
@@ -101,46 +74,43 @@ def wall(sight: Sight) -> str:
     return f"{STREAMING}?{urlencode(query)}"
 
 
-def acted(services: Services, who: Identity, pressed: Any, wish: Wish, view: Any) -> list[Any]:
-    """The list anew, what happened, the link that was made, the field; after an error as it was."""
-
-    def do(session: Session, ask: Ask, baseline_id: int) -> list[Any]:
-        if isinstance(pressed, dict):
-            number = pressed["display"]
-            if type(number) is not int:
-                raise InvalidRequest("display must be a number.")
-            ended = displays.revoke(session, who, baseline_id, number, now=services.now())
-            return [f"The link of {ended} is revoked.", SUCCESS, None, no_update]
-        if pressed == Ids.OPEN:
-            return [None, SUCCESS, None, no_update]
-        stream = ALL_STREAMS if wish.whole else ask.stream
-        _, token = displays.make(session, who, baseline_id, name=wish.name, stream=stream)
-        return ["The link is made.", SUCCESS, layout.new_link(link(token)), ""]
-
+def acted(services: Services, who: Identity, deed: Any) -> Json:
+    """Look, make a display or revoke one: the list anew as HTML, what happened, the link made."""
+    ask = Ask.parse(deed)
     try:
-        return _shown(services, who, Ask.parse(view), do)
-    except BaselineNotFound as error:
-        number = Ask.parse(view).baseline_id
         with services.sessions.begin() as session:
-            audit_log.deny(session, who, f"screens of {number}", number, services.now())
-        return [no_update, error.message, FAILURE, None, no_update]
+            done = _do(session, who, ask, deed, services.now())
+            known = displays.list_all(session, who, _baseline(ask))
+            rows = [
+                Screen(each.id, each.name, each.stream, each.created_at, each.last_used_at)
+                for each in known
+            ]
+    except BaselineNotFound as error:
+        with services.sessions.begin() as session:
+            subject = f"screens of {ask.baseline_id}"
+            audit_log.deny(session, who, subject, ask.baseline_id, services.now())
+        return {"sentence": error.message, "ok": False}
     except DinsightError as error:
-        return [no_update, error.message, FAILURE, None, no_update]
+        return {"sentence": error.message, "ok": False}
+    return {"ok": True, "list": layout.screens(rows), **done}
 
 
-def _shown(
-    services: Services,
-    who: Identity,
-    ask: Ask,
-    do: Callable[[Session, Ask, int], list[Any]],
-) -> list[Any]:
+def _do(session: Session, who: Identity, ask: Ask, deed: Json, now: dt.datetime) -> Json:
+    act, number = deed.get("act"), deed.get("display")
+    if act == "make":
+        stream = ALL_STREAMS if deed.get("shows") == ALL_STREAMS else ask.stream
+        name = str(deed.get("name") or "")
+        _, token = displays.make(session, who, _baseline(ask), name=name, stream=stream)
+        return {"sentence": "The link is made.", "link": layout.new_link(link(token))}
+    if act == "revoke":
+        if type(number) is not int or not 0 < number <= MOST_ID:
+            raise InvalidRequest("display must be a number.")
+        ended = displays.revoke(session, who, _baseline(ask), number, now=now)
+        return {"sentence": f"The link of {ended} is revoked."}
+    return {"sentence": ""}
+
+
+def _baseline(ask: Ask) -> int:
     if ask.baseline_id is None:
         raise InvalidRequest("There is no stream to show.")
-    with services.sessions.begin() as session:
-        done = do(session, ask, ask.baseline_id)
-        known = displays.list_all(session, who, ask.baseline_id)
-        rows = [
-            Screen(each.id, each.name, each.stream, each.created_at, each.last_used_at)
-            for each in known
-        ]
-        return [layout.screens(rows), *done]
+    return ask.baseline_id

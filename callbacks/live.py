@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State, ctx
+from dash import ClientsideFunction, Dash, Input
 from sqlalchemy.orm import Session
 
 from api import display_door
@@ -46,7 +46,7 @@ from layouts.streaming import Ids
 from layouts.theme import ANOMALOUS, MONITOR, rgb
 
 MOST_ID = 2**31 - 1
-ACTIONS = {Ids.START: "start", Ids.PAUSE: "pause", Ids.RESUME: "resume", Ids.STOP: "stop"}
+RESET = "reset"
 SENTENCES = {
     "start": "Started.",
     "resume": "Resumed.",
@@ -114,36 +114,16 @@ def register(app: Dash, services: Services) -> None:
     def tell(data: Any) -> dict[str, Any] | None:
         return about(services, page_user(), Ask.parse(data))
 
-    def act(*values: Any) -> dict[str, Any]:
-        action = "reset" if ctx.triggered_id == Ids.RESET_CONFIRM else ACTIONS[ctx.triggered_id]
-        return acted(services, page_user(), Ask.parse(values[-1]), action)
+    def act(deed: Any) -> dict[str, Any]:
+        return acted(services, page_user(), Ask.parse(deed), str(deed.get("act")))
 
-    register_scripts(app)
     display_door.admit(app.server, *(f"{id}.data" for id in (Ids.FEED, Ids.CONTOUR, Ids.ABOUT)))
     asked.answer(app, Ids.ASK, Ids.FEED, poll)
     asked.answer(app, Ids.CONTOUR_ASK, Ids.CONTOUR, contour)
     asked.answer(app, Ids.ABOUT_ASK, Ids.ABOUT, tell)
-    app.callback(
-        Output(Ids.ACTED, "data"),
-        *(Input(id, "n_clicks") for id in (*ACTIONS, Ids.RESET_CONFIRM)),
-        State(Ids.VIEW, "data"),
-        prevent_initial_call=True,
-    )(act)
-
-
-def register_scripts(app: Dash) -> None:
-    """The callbacks that run in the page: `assets/live.js`."""
-
-    def script(name: str, *arguments: Any) -> None:
-        function = ClientsideFunction("live", name)
-        app.clientside_callback(function, *arguments, prevent_initial_call=True)
-
-    script("acted", Input(Ids.ACTED, "data"))
-    settings = (Ids.CONTOURS, Ids.SIZE, Ids.GLOW, Ids.AUTO, Ids.INTERVAL)
-    more = (Ids.COLOUR, Ids.FOLLOW, Ids.COLUMNS)
+    asked.answer(app, Ids.DEED, Ids.ACTED, act)
     app.clientside_callback(
-        ClientsideFunction("live", "settings"),
-        *(Input(id, "value") for id in (*settings, *more)),
+        ClientsideFunction("live", "sized"), Input(Ids.SIZE, "value"), prevent_initial_call=True
     )
 
 
@@ -247,7 +227,9 @@ def acted(services: Services, who: Identity, ask: Ask, action: str) -> dict[str,
         if ask.baseline_id is None:
             raise InvalidRequest("There is no stream to act on.")
         with services.sessions.begin() as session:
-            if action == "reset":
+            if action != RESET and action not in SENTENCES:
+                raise InvalidRequest(f"There is no action {action!r}.")
+            if action == RESET:
                 done = streams.reset(session, who, ask.baseline_id, ask.stream, now=services.now())
                 sentence = f"Reset. {done['deleted_points']:,} points are archived."
             else:
@@ -257,7 +239,7 @@ def acted(services: Services, who: Identity, ask: Ask, action: str) -> dict[str,
         with services.sessions.begin() as session:
             subject = f"{action} {ask.baseline_id}/{ask.stream}"
             audit_log.deny(session, who, subject, ask.baseline_id, services.now())
-        return {"sentence": error.message, "at": services.now().isoformat()}
+        return {"sentence": error.message}
     except DinsightError as error:
-        return {"sentence": error.message, "at": services.now().isoformat()}
-    return {"sentence": sentence, "at": services.now().isoformat()}
+        return {"sentence": error.message}
+    return {"sentence": sentence}

@@ -6,9 +6,10 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output
+from dash import Dash
 
 from api.security import page_user
+from callbacks import asked
 from callbacks.live import Ask
 from dinsight import audit_log, candidates, diagnosis
 from dinsight.accounts import Identity
@@ -16,7 +17,6 @@ from dinsight.errors import BaselineNotFound, DinsightError, InvalidRequest
 from dinsight.models import Json
 from dinsight.services import Services
 from layouts import figures_point, point
-from layouts.figures import nothing
 from layouts.point import Ids
 
 
@@ -41,37 +41,26 @@ class PointAsk:
 
 
 def register(app: Dash, services: Services) -> None:
-    def tell(data: Any) -> list[Any]:
+    def tell(data: Any) -> Json:
         return told(services, page_user(), PointAsk.parse(data))
 
-    app.callback(
-        Output(Ids.TOP, "children"),
-        Output(Ids.SPECTRUM, "figure"),
-        Output(Ids.REST, "children"),
-        Output(Ids.ANSWER, "data"),
-        Input(Ids.ASK, "data"),
-        prevent_initial_call=True,
-    )(tell)
-    app.clientside_callback(
-        ClientsideFunction("point", "answered"),
-        Input(Ids.ANSWER, "data"),
-        prevent_initial_call=True,
-    )
+    asked.answer(app, Ids.ASK, Ids.ANSWER, tell)
 
 
-def told(services: Services, who: Identity, ask: PointAsk) -> list[Any]:
-    """The panel's outputs; what cannot be explained is said in a sentence."""
-    asked: Json = {"key": ask.stream.key, "epoch": ask.epoch, "seq": ask.seq, "found": False}
+def told(services: Services, who: Identity, ask: PointAsk) -> Json:
+    """What the panel shows, as HTML and a figure; or, in a sentence, why there is nothing."""
+    head: Json = {"key": ask.stream.key, "epoch": ask.epoch, "seq": ask.seq}
     try:
         found = explain(services, who, ask)
     except DinsightError as error:
         if isinstance(error, BaselineNotFound):
             deny(services, who, ask)
-        return [point.refused(error.message), nothing(), [], asked]
+        return {**head, "found": False, "top": point.refused(error.message), "rest": ""}
     figure = figures_point.spectrum(
         found["spectrum"], found["bands"], theme_name=ask.theme, touch=ask.touch
     )
-    return [point.top(found), figure, point.rest(found), asked | places(found)]
+    shown = {"top": point.top(found), "rest": point.rest(found), "figure": figure}
+    return {**head, **shown, **places(found)}
 
 
 def explain(services: Services, who: Identity, ask: PointAsk) -> Json:

@@ -42,7 +42,7 @@ class View:
     """What the page shows: `kind` is ready, none, fitting, failed or refused."""
 
     kind: str
-    notice: Any
+    notice: str  # HTML
     baseline: Baseline | None = None
     stream: str = DEFAULT
     streams: list[str] = field(default_factory=list)
@@ -86,12 +86,6 @@ def register(app: Dash, services: Services) -> None:
         Output(Ids.WANT, "data"),
         Input(ShellIds.URL, "search"),
         State(ShellIds.URL, "pathname"),
-    )
-    app.clientside_callback(
-        ClientsideFunction("live", "chosen"),
-        Input(Ids.BASELINE, "value"),
-        Input(Ids.STREAM, "value"),
-        prevent_initial_call=True,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input
+from dash import Dash
 
 from api import display_door
 from api.security import page_user
@@ -24,9 +24,6 @@ def register(app: Dash, services: Services) -> None:
 
     display_door.admit(app.server, f"{Ids.ANSWER}.data")
     asked.answer(app, Ids.ASK, Ids.ANSWER, look)
-    app.clientside_callback(
-        ClientsideFunction("trend", "settings"), Input(Ids.SPAN, "value"), Input(Ids.AXIS, "value")
-    )
 
 
 def looked(services: Services, who: Identity, ask: Ask) -> dict[str, Any] | None:

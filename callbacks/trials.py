@@ -1,7 +1,7 @@
 """Trying a rule, or a sensitivity, on history: from its dialog to a job, and what came of it.
 
-The page asks (`trial-ask`) when the dialog opens; then each deed starts, looks at or ends a trial.
-What draws is `assets/trials.js`.
+The dialog asks when it opens what there is to choose from; then each deed starts, looks at or ends
+a trial. What shows the answers is `assets/trials.js`.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State, no_update
+from dash import Dash
 from sqlalchemy.orm import Session
 
 from api.security import page_user
-from callbacks.alert_rules import FORM_STATES
-from callbacks.alert_rules import wanted as rule_of
+from callbacks import asked
 from callbacks.channels import deny
 from callbacks.detection import Stands
 from dinsight import back_testing, history, playback, trend
@@ -29,6 +28,7 @@ from dinsight.models import Json
 from dinsight.services import Services
 from layouts import trial_result
 from layouts import trials as layout
+from layouts.alert_rules import wanted_of
 from layouts.detection import choices
 from layouts.trial_result import Score
 from layouts.trials import SENSITIVITY, Ids
@@ -42,7 +42,8 @@ ALARM: Json = {"kind": LEVEL, "level": "alarm", "severity": "high"}
 class Ask:
     """What the page wants: to try what of which baseline, and the trial that it has begun.
 
-    `turn` is the page's own and is told back; `stream` and `epoch` are what it looks at.
+    `turn` is the page's own and is told back; `stream` and `epoch` are what it looks at; `run`,
+    `sensitivity` and `form` (of the rule) are what the dialogs hold.
     """
 
     what: str
@@ -52,6 +53,9 @@ class Ask:
     stream: str
     epoch: int | None
     trial: int
+    run: Any
+    sensitivity: Any
+    form: Any
 
     @classmethod
     def parse(cls, data: Any) -> Ask:
@@ -71,83 +75,48 @@ class Ask:
             stream=stream or DEFAULT_STREAM,
             epoch=number("epoch") or None,
             trial=number("trial"),
+            run=data.get("run"),
+            sensitivity=data.get("sensitivity"),
+            form=data.get("form"),
         )
 
 
 def register(app: Dash, services: Services) -> None:
-    def open_(asked: Any, *values: Any) -> list[Any]:
-        return opened(services, page_user(), Ask.parse(asked), values)
+    def open_(ask: Any) -> Json:
+        return opened(services, page_user(), Ask.parse(ask))
 
-    def act(deed: Any, run: Any, chosen: Any, *values: Any) -> list[Any]:
-        return acted(services, page_user(), Ask.parse(deed), Chosen(run, chosen, values))
+    def act(deed: Any) -> Json | None:
+        return acted(services, page_user(), Ask.parse(deed))
 
-    app.callback(
-        Output(Ids.ABOUT, "children"),
-        Output(Ids.RUN, "options"),
-        Output(Ids.RUN, "value"),
-        Output(Ids.SENSITIVITY, "options"),
-        Output(Ids.SENSITIVITY, "value"),
-        Output(Ids.TOLD, "data"),
-        Input(Ids.ASK, "data"),
-        *FORM_STATES,
-        prevent_initial_call=True,
-    )(open_)
-    app.callback(
-        Output(Ids.RESULT, "children"),
-        Output(Ids.FOLLOWED, "data"),
-        Input(Ids.DEED, "data"),
-        State(Ids.RUN, "value"),
-        State(Ids.SENSITIVITY, "value"),
-        *FORM_STATES,
-        prevent_initial_call=True,
-    )(act)
-    for name, source in (("told", Ids.TOLD), ("followed", Ids.FOLLOWED)):
-        app.clientside_callback(
-            ClientsideFunction("trials", name), Input(source, "data"), prevent_initial_call=True
-        )
+    asked.answer(app, Ids.ASK, Ids.TOLD, open_)
+    asked.answer(app, Ids.DEED, Ids.FOLLOWED, act)
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """What the dialogs hold: the run, the sensitivity, and the values of the rule's form."""
-
-    run: Any
-    sensitivity: Any
-    form: tuple[Any, ...]
-
-
-def opened(services: Services, who: Identity, ask: Ask, values: tuple[Any, ...]) -> list[Any]:
+def opened(services: Services, who: Identity, ask: Ask) -> Json:
     """What is to be tried, the runs and the sensitivities to choose from; or why it cannot be."""
-    nothing: list[Any] = [[], None, [], None]
     try:
         with services.sessions() as session:
             known = history.recorded(session, who, ask.baseline_id, limit=RUNS)
-            rule = back_testing.checked(_rule(session, who, ask, values))
-            told = {"turn": ask.turn, "what": ask.what}
-            about = layout.about(ask.what, _words(rule))
+            rule = back_testing.checked(_rule(session, who, ask))
+            told: Json = {"turn": ask.turn, "about": layout.about(ask.what, _words(rule))}
             if not known:
-                return [about, *nothing, {**told, "empty": layout.EMPTY}]
-            options, run = layout.runs(known, (ask.stream, ask.epoch or 0))
-            sensitivities, present = _sensitivities(session, who, ask)
+                return {**told, "empty": layout.EMPTY}
+            told["runs"], told["run"] = layout.runs(known, (ask.stream, ask.epoch or 0))
+            if ask.what == SENSITIVITY:
+                stands = Stands.of(session, who, ask.baseline_id, ask.stream)
+                told["sensitivities"], told["present"] = choices(stands.reach, stands.now)
+            return told
     except BaselineNotFound as error:
         deny(services, who, f"history of baseline {ask.baseline_id}")
-        return [layout.refused(error.message), *nothing, {"turn": ask.turn, "refused": True}]
+        return {"turn": ask.turn, "about": layout.refused(error.message), "refused": True}
     except DinsightError as error:
-        return [layout.refused(error.message), *nothing, {"turn": ask.turn, "refused": True}]
-    return [about, options, run, sensitivities, present, {**told, "present": present}]
+        return {"turn": ask.turn, "about": layout.refused(error.message), "refused": True}
 
 
-def _sensitivities(session: Session, who: Identity, ask: Ask) -> tuple[list[Json], str | None]:
-    if ask.what != SENSITIVITY:
-        return [], None
-    stands = Stands.of(session, who, ask.baseline_id, ask.stream)
-    return choices(stands.reach, stands.now)
-
-
-def _rule(session: Session, who: Identity, ask: Ask, values: tuple[Any, ...]) -> Json:
+def _rule(session: Session, who: Identity, ask: Ask) -> Json:
     """The rule of the form; for a sensitivity the one that watches the level."""
     if ask.what != SENSITIVITY:
-        rule = rule_of(values)
+        rule = wanted_of(ask.form)
         return {**rule, "name": str(rule["name"] or "").strip() or "A rule"}
     known = rules.list_all(session, who, ask.baseline_id)
     watching = (rule for rule in known if rule["kind"] == LEVEL and rule["enabled"])
@@ -158,46 +127,52 @@ def _words(rule: Json) -> str:
     return f"{sentences.rule(rule)} {sentences.ending(rule)}".strip()
 
 
-def acted(services: Services, who: Identity, ask: Ask, chosen: Chosen) -> list[Any]:
+def acted(services: Services, who: Identity, ask: Ask) -> Json | None:
     """Start, look at or end a trial: what came of it, and how far it is."""
+    if ask.act not in ACTS:
+        return None
     try:
-        if ask.act == "start":
-            told = _start(services, who, ask, chosen)
-        elif ask.act == "look":
-            with services.sessions() as session:
-                told = back_testing.get(session, who, ask.trial)
-                if told["status"] == back_testing.COMPLETED:
-                    shown = trial_result.result(told, _score(session, who, told))
-                    return [shown, _followed(ask, told)]
-        elif ask.act == "cancel":
-            with services.sessions.begin() as session:
-                back_testing.remove(session, who, ask.trial)
-            return [[], {"turn": ask.turn, "status": "cancelled"}]
-        else:
-            return [no_update, no_update]
+        return ACTS[ask.act](services, who, ask)
     except (BaselineNotFound, BackTestNotFound) as error:
         deny(services, who, f"trial {ask.trial or ask.baseline_id}")
-        return [[], _failed(ask, error.message)]
+        return _failed(ask, error.message)
     except DinsightError as error:
-        return [[], _failed(ask, error.message)]
-    return [[], _followed(ask, told)]
+        return _failed(ask, error.message)
 
 
-def _start(services: Services, who: Identity, ask: Ask, chosen: Chosen) -> Json:
-    run = layout.run_of(chosen.run)
+def _start(services: Services, who: Identity, ask: Ask) -> Json:
+    run = layout.run_of(ask.run)
     if run is None:
         raise InvalidRequest("Choose a run first.")
     stream, epoch = run
     with services.sessions.begin() as session:
-        rule = _rule(session, who, ask, chosen.form)
+        rule = _rule(session, who, ask)
         factor = None
         if ask.what == SENSITIVITY:
             stands = Stands.of(session, who, ask.baseline_id, ask.stream)
-            factor = stands.factor(chosen.sensitivity)
+            factor = stands.factor(ask.sensitivity)
         wish = Wish(stream=stream, rule=rule, epoch=epoch, factor=factor)
         told = back_testing.ask(session, who, ask.baseline_id, wish)
     services.jobs.wake()
-    return told
+    return _followed(ask, told)
+
+
+def _look(services: Services, who: Identity, ask: Ask) -> Json:
+    with services.sessions() as session:
+        told = back_testing.get(session, who, ask.trial)
+        if told["status"] != back_testing.COMPLETED:
+            return _followed(ask, told)
+        shown = trial_result.result(told, _score(session, who, told))
+    return _followed(ask, told) | {"result": shown}
+
+
+def _cancel(services: Services, who: Identity, ask: Ask) -> Json:
+    with services.sessions.begin() as session:
+        back_testing.remove(session, who, ask.trial)
+    return {"turn": ask.turn, "status": "cancelled"}
+
+
+ACTS = {"start": _start, "look": _look, "cancel": _cancel}
 
 
 def _score(session: Session, who: Identity, told: Json) -> Score:

@@ -1,8 +1,8 @@
 """The dialog with a baseline's rules: the list with switches, and the form of one rule.
 
-It stands in the frame of every page. A button with `data-rules` opens it: for the baseline of that
-number, or with an empty one for that of the page. What the form holds is read by its `FORM`; the
-place `Ids.TRIAL` is for what tries a rule out before it goes live.
+It stands in the document of every page, outside of Dash. A button with `data-rules` opens it: for
+the baseline of that number, or with an empty one for that of the page. The names of the form's
+fields are those of `DEFAULTS`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import enum
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import dash_bootstrap_components as dbc
-from dash import dcc, html
+from dash import html
 
 from dinsight.alerts import sentences
 from dinsight.alerts.rules import NAME_LENGTH, NUMBERS
 from dinsight.alerts.words import OF_MACHINE, STALE
 from layouts import trials
 from layouts.alert_words import SEVERITIES, severity
-from layouts.components import button, confirmation, field
+from layouts.components import button, confirmation, field, select, switch
+from layouts.static_markup import Input, markup
 
 Json = dict[str, Any]
 KINDS = {
@@ -32,6 +32,7 @@ KINDS = {
 }
 LEVELS = {"alarm": "Alarm", "warning": "Warning or alarm"}
 LASTS = {"rows": "for so many rows", "seconds": "for so many seconds"}
+# What the form of a new rule holds.
 DEFAULTS: Json = {
     "name": "",
     "kind": "score",
@@ -51,124 +52,89 @@ DEFAULTS: Json = {
 class Ids(enum.StrEnum):
     DIALOG = "rules-dialog"
     TITLE = "rules-title"
-    BASELINE = "rules-baseline"
     LIST = "rules-list"
     NEW = "rules-new"
     FORM = "rules-form"
     FORM_TITLE = "rules-form-title"
-    NAME = "rules-name"
-    KIND = "rules-kind"
-    LEVEL = "rules-level"
-    SCORE = "rules-score"
-    LASTS = "rules-lasts"
-    NEEDED = "rules-needed"
-    WINDOW = "rules-window"
-    SECONDS = "rules-seconds"
-    HYSTERESIS = "rules-hysteresis"
-    SEVERITY = "rules-severity"
-    MUTE = "rules-mute"
     SENTENCE = "rules-sentence"
-    TRIAL = "rules-trial"  # the place of "Try on history"
     CANCEL = "rules-cancel"
     SAVE = "rules-save"
     MESSAGE = "rules-message"
     DELETE_DIALOG = "rules-delete-dialog"
     DELETE_TEXT = "rules-delete-text"
     DELETE_CONFIRM = "rules-delete-confirm"
-    # ask, deed -> list, told; form -> sentence; told -> followed
+    # the script's questions and their answers
     ASK = "rules-ask"
-    DEED = "rules-deed"
     TOLD = "rules-told"
-    FOLLOWED = "rules-followed"
-    SHAPED = "rules-shaped"
+    WISH = "rules-wish"
+    WORDS = "rules-words"
+    DEED = "rules-deed"
+    DONE = "rules-done"
 
 
-# The form's values in this order: what `callbacks.alert_rules.wanted` makes a rule of.
-FORM: Mapping[str, Ids] = {
-    "name": Ids.NAME,
-    "kind": Ids.KIND,
-    "level": Ids.LEVEL,
-    "score": Ids.SCORE,
-    "lasts": Ids.LASTS,
-    "needed": Ids.NEEDED,
-    "window": Ids.WINDOW,
-    "seconds": Ids.SECONDS,
-    "hysteresis": Ids.HYSTERESIS,
-    "severity": Ids.SEVERITY,
-    "mute_in_areas": Ids.MUTE,
-}
-
-
-def dialog() -> html.Div:
-    stores = (Ids.ASK, Ids.DEED, Ids.TOLD, Ids.FOLLOWED, Ids.SHAPED)
-    return html.Div(
-        [
-            *(dcc.Store(id=id) for id in stores),
-            html.Dialog(
-                [
-                    html.Div(
-                        [
-                            html.H2("Rules", id=Ids.TITLE, tabIndex="-1"),
-                            html.Button(
-                                "Close",
-                                type="button",
-                                className="button small",
-                                **{"data-closes": ""},
-                            ),
-                        ],
-                        className="alert-dialog-head",
-                    ),
-                    html.P(
-                        "They look at every row that comes, and raise at most one open alert each "
-                        "for a stream. A change holds from the next row on.",
-                        className="hint",
-                    ),
-                    html.Div(id=Ids.LIST),
-                    html.P(id=Ids.MESSAGE, role="status", className="message"),
-                    button("Add a rule", Ids.NEW),
-                    _form(),
-                ],
-                id=Ids.DIALOG,
-                className="dialog dialog-wide rules-dialog",
-                **{"aria-labelledby": Ids.TITLE.value},
-            ),
-            confirmation(
-                Ids.DELETE_DIALOG,
-                "Delete this rule?",
-                html.P(id=Ids.DELETE_TEXT),
-                button("Delete", Ids.DELETE_CONFIRM, kind="danger", **{"data-closes": ""}),
-            ),
-        ]
-    )
+def dialogs() -> list[html.Dialog]:
+    return [
+        html.Dialog(
+            [
+                html.Div(
+                    [
+                        html.H2("Rules", id=Ids.TITLE, tabIndex="-1"),
+                        html.Button(
+                            "Close", type="button", className="button small", **{"data-closes": ""}
+                        ),
+                    ],
+                    className="alert-dialog-head",
+                ),
+                html.P(
+                    "They look at every row that comes, and raise at most one open alert each "
+                    "for a stream. A change holds from the next row on.",
+                    className="hint",
+                ),
+                html.Div(id=Ids.LIST),
+                html.P(id=Ids.MESSAGE, role="status", className="message"),
+                button("Add a rule", Ids.NEW),
+                _form(),
+            ],
+            id=Ids.DIALOG,
+            className="dialog dialog-wide rules-dialog",
+            **{"aria-labelledby": Ids.TITLE.value},
+        ),
+        confirmation(
+            Ids.DELETE_DIALOG,
+            "Delete this rule?",
+            html.P(id=Ids.DELETE_TEXT),
+            button("Delete", Ids.DELETE_CONFIRM, kind="danger", **{"data-closes": ""}),
+        ),
+    ]
 
 
 def _form() -> html.Form:
     return html.Form(
         [
             html.H3("Add a rule", id=Ids.FORM_TITLE),
-            html.Div([_name(), _select("Kind", Ids.KIND, KINDS)], className="rules-line"),
+            html.Div([_name(), _select("Kind", "kind", KINDS)], className="rules-line"),
             html.Div(
                 [
-                    _part(_select("Level", Ids.LEVEL, LEVELS), "level"),
+                    _part(_select("Level", "level", LEVELS), "level"),
                     _part(
-                        _number("Score above", Ids.SCORE, "× the alarm limit, which is 1"), "score"
+                        _number("Score above", "score", "× the alarm limit, which is 1"), "score"
                     ),
-                    _select("Severity", Ids.SEVERITY, SEVERITIES),
+                    _select("Severity", "severity", SEVERITIES),
                 ],
                 className="rules-line",
             ),
             html.Div(
                 [
-                    _part(_select("It lasts", Ids.LASTS, LASTS), "level score"),
-                    _part(_number("Rows that meet it", Ids.NEEDED), "rows"),
-                    _part(_number("of the last", Ids.WINDOW, "rows"), "rows"),
-                    _part(_number("Seconds", Ids.SECONDS), "seconds stale"),
+                    _part(_select("It lasts", "lasts", LASTS), "level score"),
+                    _part(_number("Rows that meet it", "needed"), "rows"),
+                    _part(_number("of the last", "window", "rows"), "rows"),
+                    _part(_number("Seconds", "seconds"), "seconds stale"),
                 ],
                 className="rules-line",
             ),
             _part(_finer(), "level score"),
             html.P(id=Ids.SENTENCE, role="status", className="rules-sentence"),
-            html.Div(trials.opener(trials.RULE), id=Ids.TRIAL),
+            html.Div(trials.opener(trials.RULE)),
             html.Div(
                 [button("Cancel", Ids.CANCEL), button("Save", Ids.SAVE, kind="primary")],
                 className="dialog-buttons",
@@ -188,8 +154,13 @@ def _finer() -> html.Details:
             html.Summary("Finer"),
             html.Div(
                 [
-                    _part(_number("Hysteresis", Ids.HYSTERESIS, hint), "score"),
-                    dbc.Switch(id=Ids.MUTE, label="Leave out rows in normal areas", value=False),
+                    _part(_number("Hysteresis", "hysteresis", hint), "score"),
+                    switch(
+                        "Leave out rows in normal areas",
+                        _id("mute_in_areas"),
+                        name="mute_in_areas",
+                        checked=DEFAULTS["mute_in_areas"],
+                    ),
                 ],
                 className="rules-line",
             ),
@@ -202,43 +173,48 @@ def _part(content: Any, of: str) -> html.Div:
     return html.Div(content, className="rules-part", **{"data-rule-part": of})
 
 
+def _id(name: str) -> str:
+    return f"rules-{name}"
+
+
 def _name() -> html.Div:
-    name = dbc.Input(
-        id=Ids.NAME,
+    name = Input(
+        id=_id("name"),
+        name="name",
         type="text",
-        value="",
-        maxlength=NAME_LENGTH,
-        autocomplete="off",
-        class_name="input",
+        value=DEFAULTS["name"],
+        maxLength=NAME_LENGTH,
+        autoComplete="off",
+        className="input",
     )
-    return field("Name: the alert's title", name, for_=Ids.NAME)
+    return field("Name: the alert's title", name, for_=_id("name"))
 
 
-def _select(label: str, id: Ids, words: Mapping[str, str]) -> html.Div:
-    options = [{"label": word, "value": value} for value, word in words.items()]
-    name = next(key for key, each in FORM.items() if each == id)
-    return field(
-        label,
-        dbc.Select(id=id, options=options, value=DEFAULTS[name], class_name="input"),
-        for_=id,
-    )
+def _select(label: str, name: str, words: Mapping[str, str]) -> html.Div:
+    return select(label, _id(name), words, DEFAULTS[name], name=name)
 
 
-def _number(label: str, id: Ids, hint: str = "") -> html.Div:
-    name = next(key for key, each in FORM.items() if each == id)
+def _number(label: str, name: str, hint: str = "") -> html.Div:
     kind, low, high = NUMBERS[name]
-    step = "1" if kind is int else "any"
-    control = dbc.Input(
-        id=id, type="number", value=DEFAULTS[name], min=low, max=high, step=step, class_name="input"
+    number = Input(
+        id=_id(name),
+        name=name,
+        type="number",
+        value=DEFAULTS[name],
+        min=low,
+        max=high,
+        step="1" if kind is int else "any",
+        className="input",
     )
-    return field(label, control, for_=id, hint=hint)
+    return field(label, number, for_=_id(name), hint=hint)
 
 
-def rules(known: Sequence[Json]) -> Any:
-    """The rules of a baseline."""
+def rules(known: Sequence[Json]) -> str:
+    """The rules of a baseline, as HTML."""
     if not known:
-        return html.P("No rule watches this machine: nothing that happens raises an alert.")
-    return html.Ul([_rule(rule) for rule in known], className="rules-rows")
+        nothing = "No rule watches this machine: nothing that happens raises an alert."
+        return markup([html.P(nothing)])
+    return markup([html.Ul([_rule(rule) for rule in known], className="rules-rows")])
 
 
 def _rule(rule: Json) -> html.Li:
@@ -293,18 +269,19 @@ def _act(rule: Json, word: str, act: str) -> html.Button:
 
 def form_of(rule: Json) -> Json:
     """What the form holds for a rule."""
-    held = {name: rule[name] for name in FORM if name != "lasts" and rule[name] is not None}
+    held = {name: rule[name] for name in DEFAULTS if name != "lasts" and rule[name] is not None}
     by_time = rule["kind"] in OF_MACHINE and rule["seconds"] is not None
     return {**DEFAULTS, **held, "lasts": "seconds" if by_time else "rows"}
 
 
-def wanted_of(form: Mapping[str, Any]) -> Json:
+def wanted_of(form: Any) -> Json:
     """The rule that a form asks for, as `dinsight.alerts.rules.check` takes it.
 
     >>> wanted_of({**DEFAULTS, "lasts": "seconds"})["seconds"]
     60
     """
-    asked = {name: form.get(name) for name in FORM if name != "lasts"}
+    form = form if isinstance(form, dict) else {}
+    asked = {name: form.get(name) for name in DEFAULTS if name != "lasts"}
     by_time = form.get("lasts") == "seconds"
     if asked["kind"] in OF_MACHINE:
         asked |= {"needed": None, "window": None} if by_time else {"seconds": None}

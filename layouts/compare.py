@@ -5,11 +5,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 
-import dash_bootstrap_components as dbc
-from dash import dcc, html
+from dash import html
 
 from dinsight.overlay import Name, Offer
-from layouts.components import field
+from layouts.components import select
 
 NOTHING = {"label": "nothing", "value": ""}
 
@@ -21,21 +20,20 @@ class Ids(enum.StrEnum):
     MACHINE = "compare-machine"
     STATE = "compare-state"
     SAID = "compare-said"
-    # the path of the data: look -> options; ask -> feed
+    # the script's questions and their answers
     LOOK = "compare-look"
+    OFFERED = "compare-offered"
     ASK = "compare-ask"
     FEED = "compare-feed"
 
 
 def choice() -> html.Div:
-    control = dbc.Select(id=Ids.WITH, options=[NOTHING], value="", class_name="input")
-    return field("Compare with", control, for_=Ids.WITH)
+    return select("Compare with", Ids.WITH, {NOTHING["value"]: NOTHING["label"]})
 
 
 def line() -> html.Div:
     return html.Div(
         [
-            dcc.Store(id=Ids.LOOK),
             html.Span(className="compare-mark", **{"aria-hidden": "true"}),
             html.Span(id=Ids.MACHINE, className="compare-machine"),
             html.Span(id=Ids.STATE, className="state state-unknown", hidden=True),

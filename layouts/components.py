@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dash import html
+
+from layouts.static_markup import Input
 
 FAILURE, SUCCESS = "message error", "message success"  # how a message looks, by how it ended
 
@@ -49,6 +51,59 @@ def field(label: str, control: Any, *, for_: str, hint: str = "") -> html.Div:
     if hint:
         parts.append(html.P(hint, className="hint", id=f"{for_}-hint"))
     return html.Div(parts, className="field")
+
+
+def select(
+    label: str, id: str, words: Mapping[str, str], chosen: str = "", **more: Any
+) -> html.Div:
+    """A labelled choice, from the words of each value; for a part that becomes text.
+
+    Without words it is `offer` of `assets/dom.js` that fills it.
+    """
+    return field(label, choice(id, words, chosen, **more), for_=id)
+
+
+def choice(id: str, words: Mapping[str, str], chosen: str = "", **more: Any) -> html.Select:
+    options = [
+        html.Option(word, value=value, selected=value == chosen) for value, word in words.items()
+    ]
+    return html.Select(options, id=id, className="input", **more)
+
+
+def switch(label: str, id: str, **more: Any) -> html.Div:
+    """A switch with its label; for a part that becomes text."""
+    control = Input(id=id, type="checkbox", className="form-check-input", role="switch", **more)
+    return html.Div([control, html.Label(label, htmlFor=id)], className="form-check form-switch")
+
+
+def radios(id: str, words: Mapping[str, str], chosen: str) -> html.Div:
+    """A choice of which all is seen, from the words of each value; for a part that becomes text."""
+    return html.Div(
+        [
+            html.Div(
+                [
+                    Input(
+                        id=f"{id}-{value}",
+                        name=id,
+                        type="radio",
+                        value=value,
+                        checked=value == chosen,
+                        className="form-check-input",
+                    ),
+                    html.Label(word, htmlFor=f"{id}-{value}"),
+                ],
+                className="form-check",
+            )
+            for value, word in words.items()
+        ],
+        id=id,
+        className="choice",
+    )
+
+
+def visit(text: str, href: str, **more: Any) -> html.A:
+    """A link to another page of ours, in a part that becomes text: nothing is loaded anew."""
+    return html.A(text, href=href, **{"data-visits": ""}, **more)
 
 
 def fact(name: str, id: str) -> html.Div:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import enum
 from typing import Any
 
-import dash_bootstrap_components as dbc
-from dash import dcc, html
+from dash import html
 
 from dinsight.areas import NAME_LENGTH
 from dinsight.models import Json
 from dinsight.sensitivity import CHOICES, DEFAULT, few
 from layouts import trials
-from layouts.components import button, confirmation, field, pace
+from layouts.components import button, confirmation, field, pace, radios, select
+from layouts.static_markup import Input
 
 CALIBRATED, PRESENT = "calibrated", "present"
 NEAR = 0.1  # of a choice: what a stream has now may differ from it by its rate alone
+MODES = {"score": "By score", "areas": "By normal areas"}
 SHAPES = {"rectangle": "Rectangle", "ellipse": "Ellipse", "lasso": "Lasso"}
 HOLDS = "It holds for new points; stored ones keep their levels."
 
@@ -55,14 +56,15 @@ class Ids(enum.StrEnum):
     DELETE_CONFIRM = "detect-delete-confirm"
     SENSITIVITY = "detect-sensitivity"
     COST = "detect-cost"
-    # the path of the data
+    # the script's questions and their answers
     ASK = "detect-ask"
     AREAS = "detect-areas"
     TALLY_ASK = "detect-tally-ask"
     TALLY = "detect-tally"
     WISH = "detect-wish"
     DONE = "detect-done"
-    LIMIT = "detect-limit"
+    SENSE = "detect-sense"
+    SENSED = "detect-sensed"
 
 
 NUMBERS = {
@@ -82,7 +84,6 @@ def section() -> html.Details:
     return html.Details(
         [
             html.Summary(html.H2("Detection")),
-            dcc.Store(id=Ids.LIMIT),
             _mode(),
             _areas(),
             _sensitivity(),
@@ -104,15 +105,7 @@ def _mode() -> html.Div:
     return html.Div(
         [
             html.Div(
-                dbc.RadioItems(
-                    id=Ids.MODE,
-                    options=[
-                        {"label": "By score", "value": "score"},
-                        {"label": "By normal areas", "value": "areas"},
-                    ],
-                    value="score",
-                    class_name="choice",
-                ),
+                radios(Ids.MODE, MODES, "score"),
                 role="group",
                 **{"aria-label": "What tells normal points from anomalous ones"},
             ),
@@ -148,7 +141,7 @@ def _areas() -> html.Div:
 
 def _editor() -> html.Div:
     corners, round_ = list(NUMBERS)[:4], list(NUMBERS)[4:]
-    name = dbc.Input(id=Ids.NAME, type="text", maxlength=NAME_LENGTH, class_name="input")
+    name = Input(id=Ids.NAME, type="text", maxLength=NAME_LENGTH, className="input")
     return html.Div(
         [
             html.P(id=Ids.EDITOR_HINT, className="hint", role="status"),
@@ -170,19 +163,13 @@ def _editor() -> html.Div:
 
 
 def _number(id: Ids) -> html.Div:
-    return field(
-        NUMBERS[id], dbc.Input(id=id, type="number", step="any", class_name="input"), for_=id
-    )
+    return field(NUMBERS[id], Input(id=id, type="number", step="any", className="input"), for_=id)
 
 
 def _sensitivity() -> html.Div:
     return html.Div(
         [
-            field(
-                "False alarms to accept",
-                dbc.Select(id=Ids.SENSITIVITY, options=[], disabled=True, class_name="input"),
-                for_=Ids.SENSITIVITY,
-            ),
+            select("False alarms to accept", Ids.SENSITIVITY, {}, disabled=True),
             html.P(id=Ids.COST, className="hint", role="status"),
             trials.opener(trials.SENSITIVITY),
         ],

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import dash_bootstrap_components as dbc
 from dash import html
 
 from dinsight.displays import ALL_STREAMS
-from layouts.components import button, cell, command, field, moment, table
+from layouts.components import button, cell, command, field, moment, select, table
+from layouts.static_markup import Input, markup
 
 
 @enum.unique
@@ -26,10 +26,13 @@ class Ids(enum.StrEnum):
     MAKE = "displays-make"
     MESSAGE = "displays-message"
     LINK = "displays-link"
+    # the script's question and its answer
+    DEED = "displays-deed"
+    TOLD = "displays-told"
 
 
-REVOKE = "displays-revoke"
 THIS = "this"
+SHOWS = {THIS: "this stream", ALL_STREAMS: "all streams"}
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def dialog() -> html.Dialog:
                 html.A("Open the wall view here", id=Ids.WALL, href="?kiosk=1", className="button")
             ),
             html.Form(_form(), className="one-line", **{"data-stays": ""}),
-            html.P(id=Ids.MESSAGE, role="status", className="message"),
+            html.P(id=Ids.MESSAGE, role="status", className="message", tabIndex="-1"),
             html.Div(id=Ids.LINK, className="new-link"),
             html.Div(id=Ids.LIST),
             html.Div(
@@ -77,50 +80,48 @@ def dialog() -> html.Dialog:
 
 
 def _form() -> list[Any]:
-    control = dbc.Input(
+    control = Input(
         id=Ids.NAME,
         type="text",
-        value="",
-        maxlength=100,
-        autocomplete="off",
+        maxLength=100,
+        autoComplete="off",
         placeholder="hall 3, north wall",
-        class_name="input",
+        className="input",
     )
-    options = [
-        {"label": "this stream", "value": THIS},
-        {"label": "all streams", "value": ALL_STREAMS},
-    ]
-    shows = dbc.Select(id=Ids.SHOWS, options=options, value=THIS, class_name="input")
     return [
         field("Where the screen is", control, for_=Ids.NAME),
-        field("What it shows", shows, for_=Ids.SHOWS),
+        select("What it shows", Ids.SHOWS, SHOWS),
         button("Make a link", Ids.MAKE, kind="primary"),
     ]
 
 
-def new_link(link: str) -> list[Any]:
-    """A link that was just made; only its token's hash is kept, so it is never shown again."""
-    return [
-        html.P(
-            "This is the link. It is shown only now: open it on the screen, in a browser where "
-            "nobody is signed in."
-        ),
-        command(link, "Copy the link"),
-    ]
+def new_link(link: str) -> str:
+    """A link that was just made, as HTML; it is shown once: only its token's hash is kept."""
+    return markup(
+        [
+            html.P(
+                "This is the link. It is shown only now: open it on the screen, in a browser where "
+                "nobody is signed in."
+            ),
+            command(link, "Copy the link"),
+        ]
+    )
 
 
-def screens(known: Sequence[Screen]) -> Any:
+def screens(known: Sequence[Screen]) -> str:
+    """The displays of a baseline, as HTML."""
     if not known:
-        return html.P("No screen shows this baseline.", className="hint")
-    return table(("Screen", "Stream", "Made", "Last used", ""), [_row(each) for each in known])
+        return markup([html.P("No screen shows this baseline.", className="hint")])
+    rows = [_row(each) for each in known]
+    return markup([table(("Screen", "Stream", "Made", "Last used", ""), rows)])
 
 
 def _row(screen: Screen) -> html.Tr:
     revoke = html.Button(
         ["Revoke", html.Span(f" the link of {screen.name}", className="sr-only")],
-        id={"type": REVOKE, "display": screen.id},
         className="button danger small",
         type="button",
+        **{"data-revokes": str(screen.id)},
     )
     return html.Tr(
         [

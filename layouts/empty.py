@@ -1,27 +1,28 @@
-"""What stands over the map when there is nothing to draw: the reason and the next action."""
+"""What stands over the map when there is nothing to draw, as HTML: why, and what to do next."""
 
 from __future__ import annotations
 
 import shlex
 from typing import Any
 
-from dash import dcc, html
+from dash import html
 
 from layouts.baselines import PATH as BASELINES
-from layouts.components import command
+from layouts.components import command, visit
+from layouts.static_markup import markup
 from layouts.streaming import Ids
 
 DEFAULT_STREAM = "default"
 
 
-def no_baseline(base_url: str) -> html.Div:
+def no_baseline(base_url: str) -> str:
     return _notice(
         "No baseline yet",
         html.P(
             "A baseline is a CSV of normal operation, one row a reading; more than 100 rows make "
             "a good map."
         ),
-        dcc.Link("Upload a baseline", href=BASELINES, className="button primary"),
+        visit("Upload a baseline", href=BASELINES, className="button primary"),
         html.P("Or upload one and stream to it with the simulator:"),
         command("python -m simulator --baseline-file baseline.csv --monitor-file monitor.csv"),
         html.P("or upload it alone, with an API key:"),
@@ -32,7 +33,7 @@ def no_baseline(base_url: str) -> html.Div:
     )
 
 
-def fitting(name: str, progress: int, message: str) -> html.Div:
+def fitting(name: str, progress: int, message: str) -> str:
     """The bar and the sentence under it are painted on by the reducer."""
     return _notice(
         f"{name} is being fitted",
@@ -49,34 +50,34 @@ def fit_text(progress: int, message: str) -> str:
     return f"{progress} % · {message}" if message else f"{progress} %"
 
 
-def failed(name: str, reason: str) -> html.Div:
+def failed(name: str, reason: str) -> str:
     return _notice(
         f"{name} could not be fitted",
         html.P(reason, className="message error"),
         html.P("Correct the file and upload it again, or choose another baseline."),
-        dcc.Link("Go to the baselines", href=BASELINES, className="button"),
+        visit("Go to the baselines", href=BASELINES, className="button"),
     )
 
 
-def refused(sentence: str) -> html.Div:
+def refused(sentence: str) -> str:
     """A baseline or stream that is not there, or is another's."""
     return _notice("Nothing to show here", html.P(sentence), html.P("Choose another baseline."))
 
 
-def not_recorded(sentence: str, live: str) -> html.Div:
+def not_recorded(sentence: str, live: str) -> str:
     """A run that is not there, or no more; `live` is the address of its stream."""
     return _notice(
         "This run cannot be played back",
         html.P(sentence),
-        dcc.Link("Go to the live view", href=live, className="button primary"),
+        visit("Go to the live view", href=live, className="button primary"),
     )
 
 
-def silent() -> html.Div:
+def silent() -> str:
     return _notice("No points", html.P("Nothing was sent in this run: there is nothing to play."))
 
 
-def waiting(baseline_id: int, stream: str) -> html.Div:
+def waiting(baseline_id: int, stream: str) -> str:
     line = f"python -m simulator --baseline-id {baseline_id}"
     if stream != DEFAULT_STREAM:
         line += f" --stream {shlex.quote(stream)}"
@@ -99,5 +100,5 @@ def waiting(baseline_id: int, stream: str) -> html.Div:
     )
 
 
-def _notice(title: str, *parts: Any) -> html.Div:
-    return html.Div([html.H2(title), *parts], className="notice")
+def _notice(title: str, *parts: Any) -> str:
+    return markup([html.Div([html.H2(title), *parts], className="notice")])

@@ -7,23 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-import dash_bootstrap_components as dbc
-from dash import dcc, html
+from dash import html
 
-from layouts.components import button, field
+from layouts.components import button, field, select, switch
+from layouts.static_markup import Input
 
 REPORT = "/dashboard/report"
 RUN, WINDOW, EVERYTHING = "run", "window", "all"
-FORMATS = [
-    {"label": "CSV", "value": "csv"},
-    {"label": "Parquet", "value": "parquet"},
-    {"label": "JSON Lines", "value": "jsonl"},
-]
-CHOICES = [
-    {"label": "Present run", "value": RUN},
-    {"label": "Time window", "value": WINDOW},
-    {"label": "All that is kept", "value": EVERYTHING},
-]
+FORMATS = {"csv": "CSV", "parquet": "Parquet", "jsonl": "JSON Lines"}
+CHOICES = {RUN: "Present run", WINDOW: "Time window", EVERYTHING: "All that is kept"}
 
 
 @enum.unique
@@ -40,8 +32,9 @@ class Ids(enum.StrEnum):
     ABOUT = "export-about"
     LINK = "export-link"
     REPORT = "export-report"
-    # choices -> ask -> answer
+    # the script's question and its answer
     ASK = "export-ask"
+    ANSWER = "export-answer"
 
 
 def opener() -> html.Div:
@@ -65,9 +58,8 @@ def dialog() -> html.Dialog:
     return html.Dialog(
         [
             html.H2("Export"),
-            dcc.Store(id=Ids.ASK),
             html.Div(
-                [_select("What", Ids.WHAT, CHOICES), _select("Format", Ids.FORMAT, FORMATS)],
+                [select("What", Ids.WHAT, CHOICES), select("Format", Ids.FORMAT, FORMATS)],
                 className="one-line",
             ),
             html.Div(
@@ -76,10 +68,7 @@ def dialog() -> html.Dialog:
                 className="one-line",
                 hidden=True,
             ),
-            html.Div(
-                dbc.Switch(id=Ids.READINGS, label="With all readings", value=False),
-                className="one-line",
-            ),
+            html.Div(switch("With all readings", Ids.READINGS), className="one-line"),
             html.P(id=Ids.ABOUT, className="export-about", role="status"),
             html.Div(
                 [
@@ -98,7 +87,7 @@ def dialog() -> html.Dialog:
 def choices(epochs: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
     """What can be exported of a stream with these epochs, the newest first."""
     return [
-        *CHOICES,
+        *({"label": words, "value": value} for value, words in CHOICES.items()),
         *({"label": _epoch_words(each), "value": str(each["epoch"])} for each in epochs),
     ]
 
@@ -131,14 +120,5 @@ def _epoch_words(epoch: dict[str, Any]) -> str:
     return f"Epoch {epoch['epoch']:,}, {words}, {epoch['points']:,} points"
 
 
-def _select(label: str, id: str, options: list[dict[str, str]]) -> html.Div:
-    chosen = options[0]["value"]
-    return field(
-        label, dbc.Select(id=id, options=options, value=chosen, class_name="input"), for_=id
-    )
-
-
 def _moment(label: str, id: str) -> html.Div:
-    return field(
-        label, dbc.Input(id=id, type="datetime-local", step=1, class_name="input"), for_=id
-    )
+    return field(label, Input(id=id, type="datetime-local", step=1, className="input"), for_=id)

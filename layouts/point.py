@@ -6,11 +6,11 @@ import enum
 from collections.abc import Sequence
 from typing import Any
 
-import dash_bootstrap_components as dbc
 from dash import dcc, html
 
 from layouts.components import field, moment
 from layouts.figures import nothing
+from layouts.static_markup import Input, markup
 
 MOST_METADATA = 100  # rows of the table
 
@@ -43,8 +43,6 @@ def section() -> html.Details:
                     html.Span("click one on the map or the trend", className="point-hint"),
                 ]
             ),
-            dcc.Store(id=Ids.ASK),
-            dcc.Store(id=Ids.ANSWER),
             html.Div(
                 [
                     _go("Previous", "previous"),
@@ -81,8 +79,8 @@ def section() -> html.Details:
     )
 
 
-def top(found: dict[str, Any]) -> list[Any]:
-    """What is read first of an explanation (`dinsight.diagnosis`): the sentence, and the facts."""
+def top(found: dict[str, Any]) -> str:
+    """What is read first of an explanation (`dinsight.diagnosis`), as HTML: sentence and facts."""
     times = found["score"] / found["alarm_limit"]
     facts = [
         ("Score", f"{times:,.3g} × its limit"),
@@ -90,25 +88,29 @@ def top(found: dict[str, Any]) -> list[Any]:
         ("Time", html.Span(moment(found["created_at"], seconds=True), id=Ids.TIME)),
         ("File", found["source_file"]),
     ]
-    return [
-        html.P(found["sentence"], className="point-sentence", role="status"),
-        html.Dl([_fact(name, value) for name, value in facts]),
-    ]
+    return markup(
+        [
+            html.P(found["sentence"], className="point-sentence", role="status"),
+            html.Dl([_fact(name, value) for name, value in facts]),
+        ]
+    )
 
 
-def rest(found: dict[str, Any]) -> list[Any]:
-    """What stands under the spectrum: the bands, the nearest baseline row, the metadata."""
-    return [
-        *_bands(found["bands"]),
-        *_nearest(found["nearest"]),
-        *_metadata("Metadata", found["metadata"]),
-        _proposal(found),
-    ]
+def rest(found: dict[str, Any]) -> str:
+    """What stands under the spectrum, as HTML: bands, the nearest baseline row, the metadata."""
+    return markup(
+        [
+            *_bands(found["bands"]),
+            *_nearest(found["nearest"]),
+            *_metadata("Metadata", found["metadata"]),
+            _proposal(found),
+        ]
+    )
 
 
-def refused(sentence: str) -> list[Any]:
-    """Why there is nothing to tell."""
-    return [html.P(sentence, className="point-sentence", role="status")]
+def refused(sentence: str) -> str:
+    """Why there is nothing to tell, as HTML."""
+    return markup([html.P(sentence, className="point-sentence", role="status")])
 
 
 def _proposal(found: dict[str, Any]) -> html.Details:
@@ -133,7 +135,7 @@ def _proposal(found: dict[str, Any]) -> html.Details:
             ),
             field(
                 "Note",
-                dbc.Input(id=Ids.NOTE, type="text", maxlength=500, class_name="input"),
+                Input(id=Ids.NOTE, type="text", maxLength=500, className="input"),
                 for_=Ids.NOTE,
             ),
             html.Button(
@@ -149,8 +151,8 @@ def _proposal(found: dict[str, Any]) -> html.Details:
     )
 
 
-def _number(id: str, value: int) -> dbc.Input:
-    return dbc.Input(id=id, type="number", min=1, step=1, value=value, class_name="input")
+def _number(id: str, value: int) -> Input:
+    return Input(id=id, type="number", min=1, step=1, value=value, className="input")
 
 
 def _go(text: str, where: str) -> html.Button:

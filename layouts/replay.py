@@ -8,11 +8,11 @@ from __future__ import annotations
 import enum
 from typing import Any
 
-import dash_bootstrap_components as dbc
 from dash import html
 
 from dinsight.replay import BATCH_SIZE, DELAY, LARGEST_BATCH, LONGEST_DELAY
-from layouts.components import button, confirmation, field
+from layouts.components import button, confirmation, field, select
+from layouts.static_markup import Input
 
 
 @enum.unique
@@ -78,11 +78,7 @@ def _setup() -> html.Div:
     return html.Div(
         [
             html.P(id=Ids.LAST, className="hint"),
-            field(
-                "File",
-                dbc.Select(id=Ids.FILE, options=[], class_name="input"),
-                for_=Ids.FILE,
-            ),
+            select("File", Ids.FILE, {}),
             _drop(),
             html.Div(
                 [
@@ -138,7 +134,7 @@ def _drop() -> html.Div:
 
 
 def _number(label: str, id: Ids, **more: Any) -> html.Div:
-    return field(label, dbc.Input(id=id, type="number", class_name="input", **more), for_=id)
+    return field(label, Input(id=id, type="number", className="input", **more), for_=id)
 
 
 def _replace_dialog() -> html.Dialog:

@@ -8,6 +8,7 @@ from typing import Any
 from dash import dcc, html
 
 from layouts import alert_rules, trials
+from layouts.static_markup import markup
 
 STREAMING, ACCOUNT, ADMIN = "/dashboard/streaming", "/account", "/admin"
 MACHINES, BASELINES = "/dashboard/machines", "/dashboard/baselines"
@@ -16,9 +17,10 @@ ALERTS = "/dashboard/alerts"
 # Where the header leads; the word is also the page's title (`assets/shell.js`).
 PAGES = {"Machines": MACHINES, "Streaming": STREAMING, "Baselines": BASELINES, "Alerts": ALERTS}
 
-# The theme's script stands in the head so that it runs before anything is painted; the toast
-# stands outside of the app because scripts write to it.
-INDEX = """<!DOCTYPE html>
+# The theme's script stands in the head so that it runs before anything is painted. What scripts
+# alone write to (`assets/dom.js`) stands outside of the app, where it takes part in no round of
+# Dash's: the voice of the alerts, the dialogs that every page has, the toast.
+_INDEX = """<!DOCTYPE html>
 <html lang="en">
 <head>
 {%metas%}
@@ -31,7 +33,11 @@ INDEX = """<!DOCTYPE html>
 <body>
 <a class="skip-link" href="#main">Skip to the content</a>
 {%app_entry%}
+<div data-folded>
+DIALOGS
+<div id="alerts-announce" class="sr-only" role="status"></div>
 <div id="toast" class="toast" role="status" aria-live="polite"></div>
+</div>
 {%config%}
 {%scripts%}
 {%renderer%}
@@ -54,7 +60,11 @@ class Ids(enum.StrEnum):
     ALERTS = "alerts-present"
     ALERTS_DEED = "alerts-deed"
     ALERTS_DONE = "alerts-done"
-    ANNOUNCE = "alerts-announce"
+
+
+def index() -> str:
+    """The document of every page, as Dash takes it."""
+    return _INDEX.replace("DIALOGS", markup([*alert_rules.dialogs(), trials.dialog()]))
 
 
 def shell() -> html.Div:
@@ -64,19 +74,9 @@ def shell() -> html.Div:
             dcc.Location(id=Ids.URL, refresh=False),
             header(),
             html.Main(id=Ids.PAGE, tabIndex=-1),
-            *_alerts(),
         ],
         className="shell",
     )
-
-
-def _alerts() -> list[Any]:
-    """What every page has of alerts beside the badge: their paths, their voice, the rules."""
-    return [
-        html.Div(id=Ids.ANNOUNCE, className="sr-only", role="status"),
-        alert_rules.dialog(),
-        trials.dialog(),
-    ]
 
 
 def header() -> html.Header:

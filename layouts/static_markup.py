@@ -10,7 +10,7 @@ text is escaped here, so it is as safe as what React would have made.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from html import escape
 from typing import Any
 
@@ -18,25 +18,38 @@ from dash.development.base_component import Component
 
 HTML = "dash_html_components"
 FOLDED = "data-folded"  # what is below an element with it is the browser's (`assets/dom.js`)
-_VOID = frozenset({"Area", "Br", "Col", "Embed", "Hr", "Img", "Source", "Track", "Wbr"})
+_VOID = frozenset({"Area", "Br", "Col", "Embed", "Hr", "Img", "Input", "Source", "Track", "Wbr"})
 _OF_DASH = frozenset({"children", "key", "n_clicks", "n_clicks_timestamp", "disable_n_clicks"})
 _NAMED_OTHERWISE = {"className": "class", "htmlFor": "for"}
 _WORDS = frozenset({"contentEditable", "draggable", "spellCheck"})  # true and false are their words
 
 
-class StaticMarkup(Component):
+class _Element(Component):
+    def __init__(self, type: str, props: dict[str, Any]):
+        self._namespace, self._type, self._prop_names = HTML, type, list(props)
+        self._valid_wildcard_attributes: list[str] = []
+        for name, of in props.items():
+            setattr(self, name, of)
+
+
+class Input(_Element):
+    """An `<input>`, which Dash's HTML lacks: only where it becomes text."""
+
+    def __init__(self, **props: Any):
+        super().__init__("Input", props)
+
+
+class StaticMarkup(_Element):
     """A component of HTML whose inside is `markup`; for Dash it has no children."""
 
     def __init__(self, part: Component):
         props = {
             name: of for name, of in part.to_plotly_json()["props"].items() if name != "children"
         }
-        self.markup = "".join(map(to_html, _children(part)))
-        props |= {FOLDED: "", "dangerouslySetInnerHTML": {"__html": self.markup}}
-        self._namespace, self._type, self._prop_names = HTML, part._type, list(props)
-        self._valid_wildcard_attributes: list[str] = []
-        for name, of in props.items():
-            setattr(self, name, of)
+        self.markup = markup(_children(part))
+        super().__init__(
+            part._type, props | {FOLDED: "", "dangerouslySetInnerHTML": {"__html": self.markup}}
+        )
 
 
 def named_by(callback_map: dict[str, Any]) -> set[str]:
@@ -79,6 +92,11 @@ def _is_static(part: Any, named: Collection[str]) -> bool:
     return all(_is_static(child, named) for child in _children(part))
 
 
+def markup(parts: Iterable[Any]) -> str:
+    """Components of HTML, texts and numbers as HTML."""
+    return "".join(map(to_html, parts))
+
+
 def to_html(part: Any) -> str:
     """A component of HTML, a text or a number as HTML."""
     if not isinstance(part, Component):
@@ -87,7 +105,7 @@ def to_html(part: Any) -> str:
     opening = f"<{tag}{''.join(_attributes(part.to_plotly_json()['props']))}>"
     if part._type in _VOID:
         return opening
-    return f"{opening}{''.join(map(to_html, _children(part)))}</{tag}>"
+    return f"{opening}{markup(_children(part))}</{tag}>"
 
 
 def _children(part: Any) -> tuple[Any, ...]:

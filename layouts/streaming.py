@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 
-import dash_bootstrap_components as dbc
 from dash import dcc, html
 
 from layouts import (
@@ -20,18 +19,19 @@ from layouts import (
     trend,
     viewing,
 )
-from layouts.components import button, confirmation, fact, field
+from layouts.components import button, confirmation, fact, field, select, switch
 from layouts.figures import POINT_SIZE, config, nothing
+from layouts.static_markup import Input
 
 INTERVAL_SECONDS, GLOW = 2.0, 10
 PLAIN = "plain"
-COLOURS = [
-    {"label": "red", "value": PLAIN},
-    {"label": "by order", "value": figures.ORDER},
-    {"label": "by score", "value": figures.SCORE},
-    {"label": "by level", "value": figures.LEVEL},
-    {"label": "normal or not", "value": figures.NORMAL},
-]
+COLOURS = {
+    PLAIN: "red",
+    figures.ORDER: "by order",
+    figures.SCORE: "by score",
+    figures.LEVEL: "by level",
+    figures.NORMAL: "normal or not",
+}
 
 
 MAPS = {"umap": "UMAP", "distance": "Distances", "mspc": "T² and SPE"}
@@ -79,15 +79,15 @@ class Ids(enum.StrEnum):
     FIT_BAR = "live-fit-bar"
     FIT_TEXT = "live-fit-text"
     ANNOUNCE = "live-announce"
-    # what the page asks, itself, of the server: no components but what is wanted and shown
+    # what the page asks, itself, of the server: no components but what is wanted
     WANT = "live-want"
-    VIEW = "live-view"
     OPEN = "live-open"
     OPENED = "live-opened"
     ASK = "live-ask"
     FEED = "live-feed"
     CONTOUR_ASK = "live-contour-ask"
     CONTOUR = "live-contour"
+    DEED = "live-deed"
     ACTED = "live-acted"
     ABOUT_ASK = "live-about-ask"
     ABOUT = "live-about"
@@ -114,7 +114,8 @@ def page() -> html.Div:
     return html.Div(
         [
             html.H1("Streaming", className="sr-only"),
-            _stores(),
+            dcc.Store(id=Ids.WANT),
+            html.Div(id=Ids.ANNOUNCE, className="sr-only", role="status"),
             _view_bar(),
             _machine(),
             live_alerts.strip(),
@@ -137,34 +138,11 @@ def page() -> html.Div:
     )
 
 
-def _stores() -> html.Div:
-    stores = (Ids.WANT, Ids.VIEW, Ids.ACTED)
-    return html.Div(
-        [
-            *(dcc.Store(id=id) for id in stores),
-            html.Div(id=Ids.ANNOUNCE, className="sr-only", role="status"),
-        ],
-        className="stores",
-    )
-
-
 def _view_bar() -> html.Section:
     return html.Section(
         [
-            field(
-                "Baseline",
-                dbc.Select(id=Ids.BASELINE, options=[], placeholder="Choose …", class_name="input"),
-                for_=Ids.BASELINE,
-            ),
-            html.Div(
-                field(
-                    "Stream",
-                    dbc.Select(id=Ids.STREAM, options=[], class_name="input"),
-                    for_=Ids.STREAM,
-                ),
-                id=Ids.STREAM_FIELD,
-                hidden=True,
-            ),
+            select("Baseline", Ids.BASELINE, {}),
+            html.Div(select("Stream", Ids.STREAM, {}), id=Ids.STREAM_FIELD, hidden=True),
             html.Div(
                 html.Span("Connecting", id=Ids.BADGE, className="badge badge-wait"),
                 className="badge-place",
@@ -283,55 +261,52 @@ def _status() -> html.Section:
 
 def _view_settings() -> html.Section:
     """How the stream is shown. `assets/live_view.js` keeps the choices, and in the address."""
+    size = dcc.Slider(
+        id=Ids.SIZE, min=2, max=12, step=1, value=POINT_SIZE, marks=None, updatemode="drag"
+    )
     return html.Section(
         [
             html.H2("View"),
-            dbc.Switch(id=Ids.FOLLOW, label="Follow the newest points", value=False),
-            dbc.Switch(id=Ids.CONTOURS, label="Contours", value=True),
-            field(
-                "Colour",
-                dbc.Select(id=Ids.COLOUR, options=COLOURS, value=PLAIN, class_name="input"),
-                for_=Ids.COLOUR,
-            ),
-            field(
-                "Point size",
-                dcc.Slider(
-                    id=Ids.SIZE,
-                    min=2,
-                    max=12,
-                    step=1,
-                    value=POINT_SIZE,
-                    marks=None,
-                    updatemode="drag",
-                ),
-                for_=Ids.SIZE,
-            ),
-            compare.choice(),
-            field("Ring the newest", _number(Ids.GLOW, GLOW, 0, 1000, 1), for_=Ids.GLOW),
-            html.Fieldset(
+            html.Div(
                 [
-                    html.Legend("Say of a point"),
-                    dcc.Checklist(id=Ids.COLUMNS, options=[], value=None, className="checks"),
+                    switch("Follow the newest points", Ids.FOLLOW),
+                    switch("Contours", Ids.CONTOURS, checked=True),
+                    select("Colour", Ids.COLOUR, COLOURS, PLAIN),
                 ],
-                id=Ids.COLUMNS_FIELD,
-                className="columns",
-                hidden=True,
+                className="view-part",
             ),
-            dbc.Switch(id=Ids.AUTO, label="Refresh by itself", value=True),
-            field(
-                "every (s)",
-                _number(Ids.INTERVAL, INTERVAL_SECONDS, 0.5, 10, 0.5),
-                for_=Ids.INTERVAL,
+            field("Point size", size, for_=Ids.SIZE),
+            html.Div(
+                [
+                    compare.choice(),
+                    field("Ring the newest", _number(Ids.GLOW, GLOW, 0, 1000, 1), for_=Ids.GLOW),
+                    html.Fieldset(
+                        [
+                            html.Legend("Say of a point"),
+                            html.Div(id=Ids.COLUMNS, className="checks"),
+                        ],
+                        id=Ids.COLUMNS_FIELD,
+                        className="columns",
+                        hidden=True,
+                    ),
+                    switch("Refresh by itself", Ids.AUTO, checked=True),
+                    field(
+                        "every (s)",
+                        _number(Ids.INTERVAL, INTERVAL_SECONDS, 0.5, 10, 0.5),
+                        for_=Ids.INTERVAL,
+                    ),
+                    button("Refresh now", Ids.REFRESH),
+                ],
+                className="view-part",
             ),
-            button("Refresh now", Ids.REFRESH),
         ],
         className="card view",
     )
 
 
-def _number(id: str, value: float, least: float, most: float, step: float) -> dbc.Input:
+def _number(id: str, value: float, least: float, most: float, step: float) -> Input:
     limits = {"min": least, "max": most, "step": step}
-    return dbc.Input(id=id, type="number", value=value, class_name="input short", **limits)
+    return Input(id=id, type="number", value=value, className="input short", **limits)
 
 
 def _reset_dialog() -> html.Dialog:

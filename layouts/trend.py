@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import enum
 
-import dash_bootstrap_components as dbc
 from dash import html
 
 from layouts import live_alerts
+from layouts.components import choice
 
 SPANS = {"all": "All points", "1000": "Last 1,000", "100": "Last 100"}
 AXES = {"point": "By point", "time": "By time"}
@@ -65,14 +65,7 @@ def section() -> html.Section:
 
 
 def _choice(id: Ids, words: dict[str, str], label: str) -> html.Div:
-    select = dbc.Select(
-        id=id,
-        options=[{"value": value, "label": word} for value, word in words.items()],
-        value=next(iter(words)),
-        class_name="input",
-        persistence=True,
-        persistence_type="local",
-    )
     return html.Div(
-        [html.Label(label, htmlFor=id, className="sr-only"), select], className="trend-choice"
+        [html.Label(label, htmlFor=id, className="sr-only"), choice(id, words)],
+        className="trend-choice",
     )

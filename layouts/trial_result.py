@@ -14,6 +14,7 @@ from dinsight.back_trial import duration
 from layouts.alert_words import local, severity, times_words
 from layouts.components import cell, table
 from layouts.sparkline import HEIGHT, LIMIT, height
+from layouts.static_markup import markup
 
 Json = dict[str, Any]
 MOST_ROWS = 50  # of the table
@@ -57,11 +58,11 @@ class Scale:
         return round(100 * min(1.0, max(0.0, share)), 2)
 
 
-def result(trial: Json, score: Score) -> list[Any]:
-    """All of it but the sentence; nothing of a run without points."""
+def result(trial: Json, score: Score) -> str:
+    """All of it but the sentence, as HTML; nothing of a run without points."""
     found = trial["result"]
     if not found["rows"]:
-        return []
+        return ""
     scale = Scale.of(found, score.first)
     parts: list[Any] = [_timeline(trial, score, scale), html.P(_live(found), className="hint")]
     if found["listed"]:
@@ -70,7 +71,7 @@ def result(trial: Json, score: Score) -> list[Any]:
     if found["alerts"] > MOST_ROWS:
         more = f"The first {MOST_ROWS} of {found['alerts']:,} are listed."
         parts.append(html.P(more, className="hint"))
-    return parts
+    return markup(parts)
 
 
 def _timeline(trial: Json, score: Score, scale: Scale) -> html.Div:

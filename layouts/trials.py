@@ -1,6 +1,6 @@
 """The dialog that a rule, or a sensitivity, is tried on history in before it goes live.
 
-It stands in the frame of every page, over what opens it: a button with `data-trial`.
+It stands in the document of every page, outside of Dash; a button with `data-trial` opens it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import enum
 from collections.abc import Sequence
 from typing import Any
 
-import dash_bootstrap_components as dbc
-from dash import dcc, html
+from dash import html
 
-from layouts.components import button, field
+from layouts.components import button, select
+from layouts.static_markup import markup
 
 Json = dict[str, Any]
 RULE, SENSITIVITY = "rule", "sensitivity"  # what is tried
@@ -35,7 +35,7 @@ class Ids(enum.StrEnum):
     MESSAGE = "trial-message"
     RESULT = "trial-result"
     USE = "trial-use"
-    # ask -> about, choices, told; deed -> result, followed
+    # the script's questions and their answers
     ASK = "trial-ask"
     TOLD = "trial-told"
     DEED = "trial-deed"
@@ -46,29 +46,23 @@ def opener(what: str) -> html.Button:
     return button("Try on history …", f"trial-{what}-open", kind="small", **{"data-trial": what})
 
 
-def dialog() -> html.Div:
-    stores = (Ids.ASK, Ids.TOLD, Ids.DEED, Ids.FOLLOWED)
-    return html.Div(
+def dialog() -> html.Dialog:
+    return html.Dialog(
         [
-            *(dcc.Store(id=id) for id in stores),
-            html.Dialog(
-                [
-                    _head(),
-                    html.Div(id=Ids.ABOUT, className="trial-about"),
-                    _choices(),
-                    _progress(),
-                    html.P(id=Ids.MESSAGE, role="status", className="message", tabIndex="-1"),
-                    html.Div(id=Ids.RESULT, className="trial-result"),
-                    html.Div(
-                        button("Use this rule", Ids.USE, kind="primary", hidden=True),
-                        className="trial-foot",
-                    ),
-                ],
-                id=Ids.DIALOG,
-                className="dialog dialog-wide rules-dialog trial-dialog",
-                **{"aria-labelledby": Ids.TITLE.value},
+            _head(),
+            html.Div(id=Ids.ABOUT, className="trial-about"),
+            _choices(),
+            _progress(),
+            html.P(id=Ids.MESSAGE, role="status", className="message", tabIndex="-1"),
+            html.Div(id=Ids.RESULT, className="trial-result"),
+            html.Div(
+                button("Use this rule", Ids.USE, kind="primary", hidden=True),
+                className="trial-foot",
             ),
-        ]
+        ],
+        id=Ids.DIALOG,
+        className="dialog dialog-wide rules-dialog trial-dialog",
+        **{"aria-labelledby": Ids.TITLE.value},
     )
 
 
@@ -82,11 +76,11 @@ def _choices() -> html.Div:
     return html.Div(
         [
             html.Div(
-                _select("False alarms to accept", Ids.SENSITIVITY),
+                select("False alarms to accept", Ids.SENSITIVITY, {}),
                 id=Ids.SENSITIVITY_FIELD,
                 hidden=True,
             ),
-            _select("Stream and run", Ids.RUN),
+            select("Stream and run", Ids.RUN, {}),
             button("Try", Ids.START, kind="primary"),
             button("Cancel", Ids.CANCEL, hidden=True),
         ],
@@ -94,10 +88,6 @@ def _choices() -> html.Div:
         className="trial-choices",
         hidden=True,
     )
-
-
-def _select(label: str, id: Ids) -> html.Div:
-    return field(label, dbc.Select(id=id, options=[], class_name="input"), for_=id)
 
 
 def _progress() -> html.Div:
@@ -111,7 +101,7 @@ def _progress() -> html.Div:
     )
 
 
-def runs(known: Sequence[Json], looked_at: tuple[str, int] | None) -> tuple[list[Json], str]:
+def runs(known: Sequence[Json], looked_at: tuple[str, int]) -> tuple[list[Json], str]:
     """The runs to choose from, and which of them is chosen at first.
 
     `known` are those with points, the newest first. It is the one that is looked at, else the
@@ -121,17 +111,16 @@ def runs(known: Sequence[Json], looked_at: tuple[str, int] | None) -> tuple[list
     >>> at = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
     >>> of = {"stream": "night", "current": False, "first_point_at": at, "last_point_at": at}
     >>> known = [of | {"epoch": 2, "points": 3}, of | {"epoch": 1, "points": 9}]
-    >>> options, chosen = runs(known, None)
+    >>> options, chosen = runs(known, ("night", 0))
     >>> options[1]["label"], chosen
     ('night, run 1: 9 points, 2026-05-01 12:00 to 12:00 UTC', '1:night')
     >>> runs(known, ("night", 2))[1]
     '2:night'
     """
-    options = [{"label": _run_words(run), "value": run_value(run)} for run in known]
-    for run in known:
-        if (run["stream"], run["epoch"]) == looked_at:
-            return options, run_value(run)
-    return options, run_value(max(known, key=lambda run: int(run["points"])))
+    offered = [{"label": _run_words(run), "value": run_value(run)} for run in known]
+    most = max(known, key=lambda run: int(run["points"]))
+    same = (run for run in known if (run["stream"], run["epoch"]) == looked_at)
+    return offered, run_value(next(same, most))
 
 
 def run_value(run: Json) -> str:
@@ -159,12 +148,12 @@ def _run_words(run: Json) -> str:
     return f"{run['stream']}, run {run['epoch']:,}{present}: {many}, {when}"
 
 
-def about(what: str, words: str) -> html.P:
-    """What is tried, in words."""
+def about(what: str, words: str) -> str:
+    """What is tried in words, as HTML."""
     lead = "Judged anew, as if it had been set so then. " if what == SENSITIVITY else ""
-    return html.P(f"{lead}{words}", className="rules-sentence")
+    return markup([html.P(f"{lead}{words}", className="rules-sentence")])
 
 
-def refused(sentence: str) -> html.P:
-    """What is to be corrected first."""
-    return html.P(sentence, className="message error")
+def refused(sentence: str) -> str:
+    """What is to be corrected first, as HTML."""
+    return markup([html.P(sentence, className="message error")])

@@ -81,5 +81,5 @@ def stream(
     """The user's stream, its page open and polling twice a second."""
     sign_in(user)
     page.wait_text("live-badge", "Waiting")
-    page.js("window.dash_clientside.set_props('live-interval', {value: 0.5})")
+    page.choose("live-interval", "0.5")
     return StreamUnderTest(services, user, baseline_id)

@@ -20,9 +20,9 @@ from callbacks.alerts import Ask
 from callbacks.live import Ask as LiveAsk
 from dinsight.accounts import Identity
 from dinsight.alerts import rules
-from dinsight.models import Alert, AlertRule, Audit
+from dinsight.models import Alert, AlertRule, Audit, Json
 from dinsight.services import Services
-from layouts.alert_rules import DEFAULTS, FORM
+from layouts.alert_rules import DEFAULTS
 from tests.alerts_kit import Plant
 from tests.conftest import make_user
 from tests.factories import failing, healthy
@@ -56,8 +56,8 @@ def do(plant: Plant, act: str, *ids: int, who: Identity | None = None, **more: A
     return deeds.acted(plant.services, who or plant.who, {"act": act, "ids": list(ids), **more})
 
 
-def form(**wanted: Any) -> tuple[Any, ...]:
-    return tuple({**DEFAULTS, **wanted}[name] for name in FORM)
+def form(**wanted: Any) -> Json:
+    return {**DEFAULTS, **wanted}
 
 
 def test_without_alerts_it_says_how_many_machines_are_watched(plant: Plant) -> None:
@@ -272,55 +272,53 @@ def test_what_is_shown_is_exported_and_no_text_is_a_formula(
 
 
 def test_the_form_says_what_its_rule_would_do() -> None:
-    assert alert_rules.sentence(*form(name="")) == (
-        "Raised when 3 of the last 5 rows score above 1.2 × the alarm limit. "
+    assert alert_rules.sentence(form(name="")) == {
+        "sentence": "Raised when 3 of the last 5 rows score above 1.2 × the alarm limit. "
         "Over when none of the last 5 rows scores 0.9 × that or more.",
-        "rules-sentence",
-    )
-    words, look = alert_rules.sentence(*form(needed=6))
-    assert words == "needed can be no more than window: n of the last m rows."
-    assert "error" in look
-    assert (
-        "all rows of at least 10 min"
-        in alert_rules.sentence(*form(lasts="seconds", seconds=600))[0]
-    )
+        "ok": True,
+    }
+    assert alert_rules.sentence(form(needed=6)) == {
+        "sentence": "needed can be no more than window: n of the last m rows.",
+        "ok": False,
+    }
+    lasting = alert_rules.sentence(form(lasts="seconds", seconds=600))
+    assert "all rows of at least 10 min" in lasting["sentence"]
+
+
+@pytest.mark.parametrize("wish", [None, [], {}, {"kind": ["score"]}, {"kind": {}, "name": 3}])
+def test_what_is_no_form_is_no_rule(wish: Any) -> None:
+    assert not alert_rules.sentence(wish)["ok"]
 
 
 def test_rules_are_added_changed_switched_and_deleted(plant: Plant) -> None:
-    def act(wanted: dict[str, Any], *values: Any) -> Any:
-        return alert_rules.acted(
-            plant.services,
-            plant.who,
-            {"baseline_id": plant.baseline_id, **wanted},
-            values or form(),
-        )
+    baseline = {"baseline_id": plant.baseline_id}
 
-    assert not act({"act": "save", "rule_id": None})["ok"]  # it has no name
-    added = act({"act": "save", "rule_id": None}, *form(name="Hot"))
+    def act(act: str, **deed: Any) -> Json:
+        return alert_rules.acted(plant.services, plant.who, {**baseline, "act": act, **deed})
+
+    assert not act("save", rule_id=None, form=form())["ok"]  # it has no name
+    added = act("save", rule_id=None, form=form(name="Hot"))
     assert added["sentence"] == "The rule Hot is added."
-    listed, told = alert_rules.looked(
-        plant.services, plant.who, {"baseline_id": plant.baseline_id, "at": 1}
-    )
-    assert "3 of the last 5 rows score above 1.2" in text(listed)
+    told = alert_rules.looked(plant.services, plant.who, baseline)
+    assert "3 of the last 5 rows score above 1.2" in told["list"]
     (rule_id,) = (int(key) for key, each in told["forms"].items() if each["name"] == "Hot")
-    kept = tuple(told["forms"][str(rule_id)][name] for name in FORM)
-    assert kept == form(name="Hot")
-    act({"act": "save", "rule_id": rule_id}, *form(name="Hotter", lasts="seconds", seconds=30))
-    act({"act": "disable", "rule_id": rule_id})
+    assert told["forms"][str(rule_id)] == form(name="Hot")
+    act("save", rule_id=rule_id, form=form(name="Hotter", lasts="seconds", seconds=30))
+    act("disable", rule_id=rule_id)
     with plant.services.sessions() as session:
         row = session.get_one(AlertRule, rule_id)
         assert (row.name, row.seconds, row.enabled) == ("Hotter", 30, False)
-    assert act({"act": "delete", "rule_id": rule_id})["ok"]
-    assert act({"act": "delete", "rule_id": rule_id})["sentence"] == "There is no such alert rule."
+    assert act("delete", rule_id=rule_id)["ok"]
+    assert act("delete", rule_id=rule_id)["sentence"] == "There is no such alert rule."
 
 
 def test_anothers_rules_are_not_there(plant: Plant) -> None:
     eve = make_user(plant.services, "eve@example.com")
     before = plant.rules()
-    ask = {"baseline_id": plant.baseline_id}
-    assert "error" in alert_rules.looked(plant.services, eve, ask)[1]
+    ask = {"baseline_id": plant.baseline_id, "form": form(name="Hers")}
+    assert alert_rules.looked(plant.services, eve, ask).keys() == {"error"}
     for deed in ({"act": "save"}, {"act": "delete", "rule_id": before["level"]["id"]}):
-        answer = alert_rules.acted(plant.services, eve, {**ask, **deed}, form(name="Hers"))
+        answer = alert_rules.acted(plant.services, eve, {**ask, **deed})
         assert answer["ok"] is False
     assert plant.rules() == before
 

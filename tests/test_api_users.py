@@ -417,7 +417,7 @@ def test_a_denial_on_a_page_is_noted_as_well(
     browser.sign_in(other.email)
     want = {"search": f"?baseline_id={baseline_id}", "n": "1"}
     browser.call("live-opened.data", "live-open.data", live_open__data=want)
-    browser.press("live-reset-confirm", question(baseline_id))
+    browser.act("reset", question(baseline_id))
     columns = (Audit.user_id, Audit.subject, Audit.details)
     assert [row[1:] for row in noted(services, Audit.action, *columns) if row[0] == "denied"] == [
         (other.id, f"open {baseline_id}", {"owner_id": user.id}),

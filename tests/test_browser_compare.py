@@ -69,12 +69,11 @@ def test_another_stream_is_drawn_followed_and_ended(  # noqa: PLR0915 - one long
     # Of this baseline, chosen by hand: under this stream's points, and not of its looks.
     page.go(f"/dashboard/streaming?baseline_id={own}")
     page.wait_points(3)
-    page.js("window.dash_clientside.set_props('live-interval', {value: 0.5})")
-    choose = "window.dash_clientside.set_props('compare-with', {value: arguments[0]})"
+    page.choose("live-interval", "0.5")
     offered = "return [...document.querySelectorAll('#compare-with option')].map((o) => o.text)"
     page.wait(lambda: "night" in page.js(offered), "the choices")
     assert [text for text in page.js(offered) if text] == ["nothing", "night", "Fan <b> · default"]
-    page.js(choose, f"{own}:night")
+    page.choose("compare-with", f"{own}:night")
     found = wait_compared(page, 6)
     assert (found["symbol"], found["under"]) == ("square-open", True)
     assert found["color"] == "#b0478a"
@@ -110,7 +109,7 @@ def test_another_stream_is_drawn_followed_and_ended(  # noqa: PLR0915 - one long
     assert page.text("compare-machine") == "Fan <b> · default"
 
     # It goes with its baseline, and says so.
-    page.js("window.dash_clientside.set_props('live-interval', {value: 0.5})")
+    page.choose("live-interval", "0.5")
     with services.sessions.begin() as session:
         baselines.remove(session, user, twin)
     page.wait_text("compare-said", "no such baseline")
@@ -119,14 +118,14 @@ def test_another_stream_is_drawn_followed_and_ended(  # noqa: PLR0915 - one long
     page.wait_points(5)
 
     # And it ends with the choice, and with another stream.
-    page.js(choose, f"{own}:night")
+    page.choose("compare-with", f"{own}:night")
     wait_compared(page, 3)
-    page.js(choose, "")
+    page.choose("compare-with", "")
     page.wait(lambda: page.js(COMPARED) is None, "the trace to go")
     assert "compare" not in page.path
-    page.js(choose, f"{own}:night")
+    page.choose("compare-with", f"{own}:night")
     wait_compared(page, 3)
-    page.js("window.dash_clientside.set_props('live-stream', {value: 'night'})")
+    page.choose("live-stream", "night")
     page.wait_points(3)
     assert "compare" not in page.path
     assert page.js(COMPARED) is None

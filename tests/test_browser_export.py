@@ -14,12 +14,6 @@ fetch(href).then(async (answer) => done([
   answer.headers.get("Content-Disposition"), await answer.text(),
 ]));
 """
-CHOOSE = """
-const [id, value] = arguments;
-const select = document.getElementById(id);
-select.value = value;
-select.dispatchEvent(new Event("change", {bubbles: true}));
-"""
 
 
 def href(page: Page) -> str:
@@ -42,9 +36,9 @@ def test_a_person_exports_a_stream_and_opens_its_report(
     assert (status, kind) == (200, "text/csv; charset=utf-8")
     assert name.startswith('attachment; filename="dinsight_Pump-7_default_epoch-1_readings.csv"')
     assert len(content.splitlines()) == 43
-    page.js(CHOOSE, "export-format", "jsonl")
+    page.choose("export-format", "jsonl")
     page.wait(lambda: "format=jsonl" in href(page), "another format")
-    page.js(CHOOSE, "export-what", "window")
+    page.choose("export-what", "window")
     page.wait(lambda: "epoch=all&from=" in href(page), "the last hour")
     assert page.text("export-about").startswith("42 points")
     assert page.element("export-from").is_displayed()
@@ -55,7 +49,7 @@ def test_a_person_exports_a_stream_and_opens_its_report(
     page.click("export-first")
     page.wait(lambda: page.element("export-link").is_displayed(), "the export")
     assert not page.element("live-reset-confirm").is_displayed()
-    page.js(CHOOSE, "export-what", "1")
+    page.choose("export-what", "1")
     page.wait(lambda: "epoch=1" in href(page), "the epoch")
     page.js("document.getElementById('export-dialog').close()")
 

@@ -42,7 +42,7 @@ def wall(
     page.resize(1920, 1080)
     page.go(link)
     page.wait_points(3)
-    page.js("window.dash_clientside.set_props('live-interval', {value: 0.5})")
+    page.choose("live-interval", "0.5")
     return stream
 
 

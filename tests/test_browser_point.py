@@ -131,7 +131,7 @@ def test_trend_of_a_long_run_is_drawn_in_buckets_that_live_points_extend(
     stream.send(healthy(3))
     page.wait(lambda: page.js(told + "return last") == 2_508, "three more points")
     assert page.js(told + "return [past, buckets.length]") == [2_505, 314]
-    page.js("window.dash_clientside.set_props('trend-span', {value: '100'})")
+    page.choose("trend-span", "100")
     page.element("trend-plot").send_keys(Keys.END)
     value = page.element("trend-plot").get_attribute("aria-valuetext")
     assert value.startswith("point 2,508 · score 0.")

@@ -45,7 +45,7 @@ def live_server(services: Services, port: int) -> Iterator[LiveServer]:
 @pytest.fixture
 def pushed(page: Page, stream: StreamUnderTest) -> StreamUnderTest:
     """The stream, its page told by a socket, with three points; its own beat is a slow one."""
-    page.js("window.dash_clientside.set_props('live-interval', {value: 10})")
+    page.choose("live-interval", "10")
     stream.send(3)
     page.wait_text("live-badge", "Live")
     page.wait_points(3)

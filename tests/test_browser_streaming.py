@@ -133,7 +133,7 @@ window.fetch = async function (url, options) {
 def test_what_waited_for_the_page_is_as_old_as_it_is(page: Page, stream: StreamUnderTest) -> None:
     stream.send(5)
     page.wait_points(5)
-    page.js("window.dash_clientside.set_props('live-interval', {value: 10})")
+    page.choose("live-interval", "10")
     page.wait(lambda: page.js("return dinsight.live.choices.interval") == 10, "a slow beat")
     with page.script(LATE_PAGE):
         page.go(f"/dashboard/streaming?baseline_id={stream.baseline_id}")

@@ -85,10 +85,10 @@ class Browser:
     def feed(self, question: Any) -> dict[str, Any]:
         return dict(self.poll(question).json["response"]["live-feed"]["data"])
 
-    def press(self, button: str, view: Any, **more: Any) -> Any:
-        pressed = {f"{button.replace('-', '_')}__n_clicks": 1}
-        trigger = f"{button}.n_clicks"
-        return self.call("live-acted.data", trigger, live_view__data=view, **pressed, **more)
+    def act(self, deed: str, view: Any, **more: Any) -> Any:
+        """Press a button that does something with the stream."""
+        wish = {**view, "act": deed}
+        return self.call("live-acted.data", "live-deed.data", live_deed__data=wish, **more)
 
 
 @pytest.fixture
@@ -224,7 +224,7 @@ def test_callbacks_are_closed_to_strangers(signed_in: Browser, baseline_id: int)
 def test_callback_without_the_csrf_header_changes_nothing(
     signed_in: Browser, services: Services, user: Identity, baseline_id: int
 ) -> None:
-    answer = signed_in.press("live-stop", question(baseline_id), csrf=False)
+    answer = signed_in.act("stop", question(baseline_id), csrf=False)
     assert answer.status_code == 401
     assert state_of(services, user, baseline_id) == "not_started"
 
@@ -246,8 +246,8 @@ def test_anothers_stream_is_neither_shown_nor_touched(
         "live-contour.data", "live-contour-ask.data", live_contour_ask__data=theirs
     )
     assert contour.json["response"]["live-contour"]["data"] is None
-    for button in ("live-start", "live-pause", "live-stop", "live-reset-confirm"):
-        said = browser.press(button, theirs).json["response"]["live-acted"]["data"]["sentence"]
+    for deed in ("start", "pause", "stop", "reset"):
+        said = browser.act(deed, theirs).json["response"]["live-acted"]["data"]["sentence"]
         assert said == "There is no such baseline."
 
     assert state_of(services, user, baseline_id) == "streaming"
@@ -310,7 +310,7 @@ def test_poll_after_a_reset_starts_anew(
     send: Callable[[int], Any],
 ) -> None:
     send(5)
-    signed_in.press("live-reset-confirm", question(baseline_id))
+    signed_in.act("reset", question(baseline_id))
     send(5)
     answer = signed_in.feed(question(baseline_id, after="1:5"))
     assert (answer["epoch"], answer["first"], answer["n"]) == (2, 1, 5)
@@ -578,8 +578,7 @@ def test_without_a_baseline_the_page_says_how_to_upload_one(
 
 
 @pytest.mark.parametrize(
-    ("button", "state"),
-    [("live-pause", "paused"), ("live-stop", "stopped"), ("live-resume", "streaming")],
+    ("deed", "state"), [("pause", "paused"), ("stop", "stopped"), ("resume", "streaming")]
 )
 def test_button_acts_on_the_stream(
     signed_in: Browser,
@@ -587,11 +586,11 @@ def test_button_acts_on_the_stream(
     user: Identity,
     baseline_id: int,
     send: Callable[[int], Any],
-    button: str,
+    deed: str,
     state: str,
 ) -> None:
     send(1)
-    signed_in.press(button, question(baseline_id))
+    signed_in.act(deed, question(baseline_id))
     assert state_of(services, user, baseline_id) == state
 
 

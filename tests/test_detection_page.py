@@ -10,6 +10,7 @@ import pytest
 
 from dinsight.accounts import Identity
 from dinsight.ingest import Incoming, ingest
+from dinsight.models import Json
 from dinsight.services import Services
 from layouts import detection as layout
 from layouts.detection import CALIBRATED, PRESENT
@@ -43,16 +44,9 @@ def wish(browser: Browser, data: Any, **what: Any) -> Any:
     return ask(browser, "detect-done", "detect-wish", {**data, **what})
 
 
-def sense(browser: Browser, view: Any, value: Any = None) -> dict[str, Any]:
-    trigger = "detect-limit.data" if value is None else "detect-sensitivity.value"
-    answer = browser.call(
-        "detect-sensitivity.options",
-        trigger,
-        live_view__data=view,
-        detect_sensitivity__value=value,
-    )
-    told = answer.json["response"]
-    return {**told["detect-sensitivity"], "text": told["detect-cost"]["children"]}
+def sense(browser: Browser, view: Any, chosen: Any = None) -> Json:
+    told: Json = ask(browser, "detect-sensed", "detect-sense", {**view, "chosen": chosen})
+    return told
 
 
 def test_an_area_is_saved_renamed_and_deleted_from_the_page(
@@ -113,7 +107,8 @@ def test_sensitivity_is_set_by_false_alarms_and_says_what_it_means(
 ) -> None:
     browser, view = page
     first = sense(browser, view)
-    assert (first["value"], first["disabled"]) == (CALIBRATED, False)
+    assert first["value"] == CALIBRATED
+    assert {"label": "As calibrated", "value": CALIBRATED} in first["options"]
     assert "Alarms above the calibrated limit." in first["text"]
 
     set_ = sense(browser, view, "0.1")

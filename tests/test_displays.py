@@ -229,14 +229,10 @@ def test_the_dialog_says_what_is_wrong(client: FlaskClient, user: Identity) -> N
     browser.sign_in(user.email)
     for baseline_id, words in ((None, "no stream to show"), (910_009, "no such baseline")):
         view = {"key": "1", "baseline_id": baseline_id, "stream": "default"}
-        answer = browser.call(
-            "displays-list.children",
-            "displays-make.n_clicks",
-            displays_make__n_clicks=1,
-            displays_name__value="hall 3",
-            live_view__data=view,
-        )
-        assert words in answer.json["response"]["displays-message"]["children"]
+        deed = {**view, "act": "make", "name": "hall 3", "shows": "this"}
+        answer = browser.call("displays-told.data", "displays-deed.data", displays_deed__data=deed)
+        told = answer.json["response"]["displays-told"]["data"]
+        assert words in told["sentence"] and not told["ok"]
 
 
 # ---- the version that a page watches ----

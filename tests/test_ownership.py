@@ -26,8 +26,7 @@ from dinsight import passwords
 from dinsight.accounts import Identity
 from dinsight.models import Audit, Baseline, Stream, User
 from dinsight.services import Services
-from layouts.alert_rules import DEFAULTS, FORM
-from layouts.displays import REVOKE
+from layouts.alert_rules import DEFAULTS
 from simulator.options import StreamOptions
 from simulator.run import World as SimulatorWorld
 from simulator.run import run
@@ -455,8 +454,8 @@ def in_an_hour() -> str:
     return (dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).isoformat()
 
 
-RUN = {"trial-run.value": f"1:{NIGHT}", "trial-sensitivity.value": "calibrated"}
-RULE_FORM = {f"{id}.value": {**DEFAULTS, "name": "Rule of Eve"}[name] for name, id in FORM.items()}
+RULE_FORM = {**DEFAULTS, "name": "Rule of Eve"}
+TRIAL = {"turn": 1, "run": f"1:{NIGHT}", "sensitivity": "calibrated", "form": RULE_FORM}
 CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
     "main.children": lambda _: [Press("url.pathname", {"url.pathname": path}) for path in PAGES],
     "account-name-message.children": lambda _: [
@@ -507,7 +506,7 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
         Press("live-ask.data", {"live-ask.data": question})
         for question in (ask(ids), ask(ids, after="1:3"), ask(ids, baseline_id=ids.unfitted))
     ],
-    "compare-with.options": lambda ids: [
+    "compare-offered.data": lambda ids: [
         Press("compare-look.data", {"compare-look.data": ask(ids)})
     ],
     "compare-feed.data": lambda ids: [
@@ -518,7 +517,7 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
         Press("live-contour-ask.data", {"live-contour-ask.data": ask(ids)})
     ],
     "trend-answer.data": lambda ids: [Press("trend-ask.data", {"trend-ask.data": ask(ids)})],
-    "point-top.children": lambda ids: [
+    "point-answer.data": lambda ids: [
         Press("point-ask.data", {"point-ask.data": ask(ids, baseline_id=number, epoch=1, seq=3)})
         for number in (ids.baseline, ids.unfitted)
     ],
@@ -539,26 +538,25 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
             {"action": "delete", "area_id": ids.area},
         )
     ],
-    "detect-sensitivity.options": lambda ids: [
-        Press("detect-limit.data", {"live-view.data": ask(ids)}),
-        Press(
-            "detect-sensitivity.value",
-            {"live-view.data": ask(ids), "detect-sensitivity.value": "calibrated"},
-        ),
+    "detect-sensed.data": lambda ids: [
+        Press("detect-sense.data", {"detect-sense.data": ask(ids, chosen=chosen)})
+        for chosen in (None, "calibrated")
     ],
     "live-acted.data": lambda ids: [
-        typed(button, **{"live-view.data": ask(ids)})
-        for button in (
-            *("live-start", "live-pause", "live-resume", "live-stop", "live-reset-confirm"),
-        )
+        Press("live-deed.data", {"live-deed.data": ask(ids, act=act)})
+        for act in ("start", "pause", "resume", "stop", "reset")
     ],
-    "export-about.children": lambda ids: [
+    "export-answer.data": lambda ids: [
         Press("export-ask.data", {"export-ask.data": ask(ids, **wanted)})
         for wanted in ({}, {"baseline_id": ids.unfitted}, {"epoch": "all", "format": "jsonl"})
     ],
-    "displays-list.children": lambda ids: [
-        typed(button, **{"displays-name.value": "a wall", "live-view.data": ask(ids)})
-        for button in ("displays-open", "displays-make", named(display=ids.display, type=REVOKE))
+    "displays-told.data": lambda ids: [
+        Press("displays-deed.data", {"displays-deed.data": ask(ids, **deed)})
+        for deed in (
+            {"act": "look"},
+            {"act": "make", "name": "a wall", "shows": "this"},
+            {"act": "revoke", "display": ids.display},
+        )
     ],
     "baselines-report.children": lambda ids: [
         Press("url.search", {"url.search": f"?baseline_id={each}", "url.pathname": BASELINES})
@@ -607,11 +605,11 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
         Press("quality-ask.data", {"quality-ask.data": {"days": "7", "baseline_id": each}})
         for each in ("all", str(ids.baseline))
     ],
-    "rules-list.children": lambda ids: [
-        Press("rules-ask.data", {"rules-ask.data": {"baseline_id": ids.baseline, "at": 1}})
+    "rules-told.data": lambda ids: [
+        Press("rules-ask.data", {"rules-ask.data": {"baseline_id": ids.baseline}})
     ],
-    "rules-followed.data": lambda ids: [
-        Press("rules-deed.data", {"rules-deed.data": {"at": 1, **deed}, **RULE_FORM})
+    "rules-done.data": lambda ids: [
+        Press("rules-deed.data", {"rules-deed.data": {"form": RULE_FORM, **deed}})
         for deed in (
             {"act": "save", "baseline_id": ids.baseline, "rule_id": None},
             {"act": "save", "rule_id": ids.rule},
@@ -619,17 +617,14 @@ CALLBACKS: dict[str, Callable[[Ids], list[Press]]] = {
             {"act": "delete", "rule_id": ids.rule},
         )
     ],
-    "rules-sentence.children": lambda _: [Press("rules-name.value", dict(RULE_FORM))],
-    "trial-about.children": lambda ids: [
-        Press(
-            "trial-ask.data",
-            {"trial-ask.data": {"what": what, "baseline_id": number, "turn": 1}, **RULE_FORM},
-        )
+    "rules-words.data": lambda _: [Press("rules-wish.data", {"rules-wish.data": RULE_FORM})],
+    "trial-told.data": lambda ids: [
+        Press("trial-ask.data", {"trial-ask.data": {**TRIAL, "what": what, "baseline_id": number}})
         for what in ("rule", "sensitivity")
         for number in (ids.baseline, ids.unfitted)
     ],
-    "trial-result.children": lambda ids: [
-        Press("trial-deed.data", {"trial-deed.data": {"turn": 1, **deed}, **RUN, **RULE_FORM})
+    "trial-followed.data": lambda ids: [
+        Press("trial-deed.data", {"trial-deed.data": {**TRIAL, **deed}})
         for deed in (
             {"act": "start", "what": "rule", "baseline_id": ids.baseline},
             {"act": "start", "what": "sensitivity", "baseline_id": ids.baseline, "stream": NIGHT},
@@ -824,7 +819,7 @@ def test_what_is_called_cannot_be_named_falsely(world: World) -> None:
     """Dash goes by `output` alone, and so does the door: no other field lets a display in."""
     screen = world.screen()
     (entry,) = (e for e in server_callbacks(screen.client) if first_output(e) == "live-acted.data")
-    stop = typed("live-stop", **{"live-view.data": ask(world.hers)})
+    stop = Press("live-deed.data", {"live-deed.data": ask(world.hers, act="stop")})
     for name in ("live-acted.data...live-feed.data", "live-feed.data@x", "..live-acted.data.."):
         answer = press(screen.client, {**entry, "output": name}, stop, {})
         assert (answer.status_code, answer.json["error"]["code"]) == (403, "DISPLAYS_ONLY_LOOK")
