@@ -171,9 +171,11 @@
       act({ act: "delete", rule_id: dropping });
     }
   });
-  document.addEventListener("input", ({ target }) => {
-    if (target.closest("#rules-form")) explain();
-  });
+  for (const kind of ["input", "change"]) {
+    document.addEventListener(kind, ({ target }) => {
+      if (target.closest("#rules-form")) explain();
+    });
+  }
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !event.target.closest("#rules-form input")) return;
     event.preventDefault();

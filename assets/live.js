@@ -466,8 +466,11 @@
     else if (button.id === "live-refresh") refresh();
     else if (button.id === "live-pause-view") hold();
   });
-  document.addEventListener("input", ({ target }) => typed(target));
+  document.addEventListener("input", ({ target }) => {
+    if (target.type === "number") typed(target);
+  });
   document.addEventListener("change", ({ target }) => {
+    if (target.type !== "number") typed(target);
     if (target.id !== "live-baseline" && target.id !== "live-stream") return;
     const [baseline, stream] = ["live-baseline", "live-stream"].map((id) => document.getElementById(id));
     chosen(baseline.value, stream.value);
