@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve link test test-faults bench bench-map bench-page bench-scale lint format lock clean browser redis
+.PHONY: help run serve link test test-faults bench bench-map bench-page bench-scale lint format lock clean browser programs
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -19,10 +19,10 @@ serve: $(VENV)/.run  ## install, then serve without the demonstration
 link: $(VENV)/.run  ## print a fresh sign-in link for the first user
 	@$(BIN)/python app.py link
 
-test: $(VENV)/.test browser redis  ## install what the tests need, browser included, and run them
+test: $(VENV)/.test programs  ## install what the tests need, browser included, and run them
 	@$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist worksteal
 
-test-faults: $(VENV)/.test browser redis  ## the long fault sweeps and soaks
+test-faults: $(VENV)/.test programs  ## the long fault sweeps and soaks
 	@$(BIN)/python -m pytest -m slow
 
 bench-map: $(VENV)/.test  ## measure the maps on public machines; OPTIONS="--help" says how
@@ -57,10 +57,10 @@ clean:  ## remove what was installed and cached; data stays
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
 
 browser:
-	@sh .ci/browser
+	@sh .ci/programs browser
 
-redis:
-	@sh .ci/redis
+programs:
+	@sh .ci/programs browser redis nginx
 
 $(BIN)/python:
 	@sh .ci/venv $(PYTHON) $(VENV)

@@ -25,7 +25,7 @@ from tests.test_operations_instances import free_port
 SAMPLE = ROOT / "docs" / "dinsight.nginx.conf"
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 
-pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+pytestmark = pytest.mark.skipif(NGINX is None, reason="run `make programs`: nginx is not here")
 
 
 def configuration(folder: Path, listen: int, ports: list[int]) -> Path:
