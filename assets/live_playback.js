@@ -407,6 +407,7 @@
     copy.dataset.copy = window.location.origin + link();
     const range = get("playback-range");
     if (range && about) {
+      range.min = play.line.first_seq; // retention deletes while it is watched
       if (range.value !== String(seq)) range.value = seq;
       range.setAttribute("aria-valuetext", words(about));
     }

@@ -128,6 +128,7 @@
       live.cards.get(id).item.remove();
       live.cards.delete(id);
     }
+    dinsight.wall.keep(live.cards);
     live.whole = answer;
     follow(order);
   }

@@ -75,6 +75,14 @@
     return answer.cards.every((card) => card.tag);
   }
 
+  /** Only of maps that a card has: a screen runs for months, and baselines are fitted anew. */
+  function keep(cards) {
+    const maps = new Set([...cards.values()].map(({ data }) => data.map && data.map.id));
+    for (const map of grounds.keys()) {
+      if (!maps.has(map)) grounds.delete(map);
+    }
+  }
+
   /* ---- the cards ---- */
 
   function card(each) {
@@ -169,6 +177,6 @@
   window.addEventListener("popstate", () => byId("machines-list") && dress());
 
   dinsight.wall = {
-    on, screen, open, choose, name, question, take, card, room, paint, tiles, others,
+    on, screen, open, choose, name, question, take, keep, card, room, paint, tiles, others,
   };
 })();

@@ -71,7 +71,9 @@ def test_the_wall_is_chosen_kept_and_follows_its_machines(
         "hidden",
     )
     assert page.element("machines-view-wall").get_attribute("aria-pressed") == "true"
+    page.js("dinsight.wall.take({cards: [], grounds: {999: ''}})")  # of a map that was replaced
     hurry(page)
+    page.wait(lambda: len(page.js("return dinsight.wall.question().grounds")) == 3, "it to go")
 
     far = failing(40)
     far[:, 2] += 4_000
