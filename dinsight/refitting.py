@@ -88,9 +88,14 @@ def queue_outdated(session: Session) -> int:
     return queued + sum(queue_kept(session, number) for number in sorted(others))
 
 
-def queue_kept(session: Session, baseline_id: int) -> bool:
-    """Queue a refit of the last version that is not in force and has a map of an earlier format."""
+def queue_kept(session: Session, baseline_id: int, *, before: int | None = None) -> bool:
+    """Queue a refit of the last version that is not in force and has a map of an earlier format.
+
+    With `before` it is one of an earlier version than that.
+    """
     mine = _kept().where(Baseline.id == baseline_id).order_by(BaselineVersion.version.desc())
+    if before is not None:
+        mine = mine.where(BaselineVersion.version < before)
     held = mine.limit(1).with_for_update(of=Baseline, key_share=True)
     found = session.execute(held).one_or_none()
     return found is not None and queue(
@@ -139,9 +144,16 @@ def refit(sessions: Sessions, job_id: int, lease: str) -> None:
 
 
 def fail(session: Session, job_id: int, baseline_id: int, reason: str) -> None:
-    """Store that the refit failed, and why; the map that there is stays in force."""
+    """Store that the refit failed, and why; the map that there is stays in force.
+
+    After one of a version that is kept, the next of those has its turn.
+    """
     tell(session, baseline_id, status="failed", status_message="Failed", error_message=reason)
-    session.execute(delete(Job).where(Job.id == job_id))
+    gone = delete(Job).where(Job.id == job_id).returning(Job.arguments)
+    kept = (session.scalar(gone) or {}).get("kept")
+    if kept is not None:
+        log.warning("version %s of baseline %s was not refitted: %s", kept, baseline_id, reason)
+        queue_kept(session, baseline_id, before=kept)
 
 
 def _refit(
@@ -166,7 +178,7 @@ def _refit(
         adopt(session, baseline.id, made, dt.datetime.now(dt.UTC), kept=kept)
         tell(session, baseline.id, status="completed", progress=100, status_message="Ready")
         session.execute(delete(Job).where(Job.id == job_id))
-        queue_kept(session, baseline.id)
+        queue_kept(session, baseline.id, before=kept)
 
 
 def _rows(session: Session, baseline_id: int, version: int) -> int:

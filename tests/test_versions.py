@@ -849,6 +849,24 @@ def test_a_failed_renewal_leaves_the_version_and_says_so(
     with pytest.raises(MapOutdated, match=r"It broke\. Refit the baseline"):
         compare(lab)
     assert lab.states() == {1: "in_force", 2: "review"}
+    assert lab.count(Job) == 0
+
+
+def test_after_a_failed_renewal_the_next_version_has_its_turn(
+    lab: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.second()
+    lab.adopt(2)
+    lab.second()
+    outdate(lab, monkeypatch)
+    lab.fit()
+    assert (lab.baseline.refit or {})["kept"] == 3
+    with lab.services.sessions.begin() as session:
+        refitting.fail(session, session.scalars(select(Job.id)).one(), lab.id, "It broke.")
+    assert (lab.baseline.refit or {})["kept"] == 1
+    lab.fit()
+    assert (lab.count(Job), (lab.baseline.refit or {})["status"]) == (0, "completed")
+    assert lab.adopt(1)["version"] == 1
 
 
 def test_a_batch_that_raises_an_alert_is_waited_for(lab: Workshop) -> None:
