@@ -116,10 +116,15 @@
     }
   }
 
-  /** Do it; what is read anew afterwards is the list that is looked at then. */
+  /** Do it, and read the list anew. */
   async function act(deed) {
-    const answer = await dinsight.ask("rules-deed", "rules-done", { ...deed, baseline_id: asked });
+    const baseline = asked;
+    const answer = await dinsight.ask("rules-deed", "rules-done", { ...deed, baseline_id: baseline });
     if (!answer) return;
+    if (baseline !== asked) { // the dialog is about another by now
+      dinsight.shell.say(answer.sentence);
+      return;
+    }
     say(answer.sentence, answer.ok);
     if (!answer.ok) return;
     if (deed.act === "save" && !place("rules-form").hidden) {
@@ -171,11 +176,13 @@
       act({ act: "delete", rule_id: dropping });
     }
   });
-  for (const kind of ["input", "change"]) {
-    document.addEventListener(kind, ({ target }) => {
-      if (target.closest("#rules-form")) explain();
-    });
-  }
+  const isTyped = ({ type }) => type === "text" || type === "number";
+  document.addEventListener("input", ({ target }) => {
+    if (isTyped(target) && target.closest("#rules-form")) explain();
+  });
+  document.addEventListener("change", ({ target }) => {
+    if (!isTyped(target) && target.closest("#rules-form")) explain();
+  });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !event.target.closest("#rules-form input")) return;
     event.preventDefault();

@@ -5,17 +5,20 @@
   const dinsight = (window.dinsight = window.dinsight || {}); // its parts may load after this
   const place = (id) => document.getElementById(id);
 
-  let asks = 0;
+  let busy = false; // a link is told once: nothing comes between a deed and its answer
 
   async function ask(deed) {
     const { view } = dinsight.live.state();
-    if (!view) return;
+    if (!view || busy) return;
+    busy = true;
     const { key, baseline_id, stream } = view;
-    const turn = ++asks;
-    const told = await dinsight.ask("displays-deed", "displays-told", {
-      key, baseline_id, stream, ...deed,
-    });
-    if (told && turn === asks) show(told, deed);
+    const question = { key, baseline_id, stream, ...deed };
+    try {
+      const told = await dinsight.ask("displays-deed", "displays-told", question);
+      if (told && place("displays-dialog")) show(told, deed);
+    } finally {
+      busy = false;
+    }
   }
 
   /** What came of it; after an error the list and the field stay as they are. */

@@ -1,9 +1,9 @@
 /* Writing into the page what changes while somebody looks.
 
    `put` writes into elements that React renders once and that no callback names, or that stand
-   outside of Dash, so that what is written stays. Through Dash each word would cost a round through every component of the page,
-   five milliseconds of it. `give` is for what is a component of its own: its value is Dash's. So
-   is whether a button is disabled, since React passes on no click of one that it has disabled. */
+   outside of Dash, so that what is written stays. Through Dash each word would cost a round through
+   every component of the page. `give` is for what is a component of its own: its value is Dash's,
+   and whether it is disabled, since React passes on no click of what it has disabled. */
 (function () {
   "use strict";
 

@@ -294,8 +294,11 @@
     if (!dinsight.browser.isAt(path)) return skip();
     live = fresh(null);
     chosenAnew(dinsight.choices.renew());
+    dinsight.choices.show("glow", choices.glow);
     dinsight.browser.nameSlider();
     beat();
+    dinsight.socket.review();
+    paint();
     dinsight.open.find(search || "").then(opened);
     return search || "";
   }
@@ -418,9 +421,12 @@
     return label;
   }
 
+  /** Those that are ticked, and those of before that are not listed yet: they may be of another. */
   function chosenColumns() {
-    const boxes = document.querySelectorAll("#live-columns input:checked");
-    return [...boxes].map(({ value }) => value);
+    const boxes = [...document.querySelectorAll("#live-columns input")];
+    const listed = boxes.map(({ value }) => value);
+    const others = said().filter((name) => !listed.includes(name));
+    return [...others, ...boxes.filter(({ checked }) => checked).map(({ value }) => value)];
   }
 
   const DEEDS = {

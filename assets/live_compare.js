@@ -94,6 +94,7 @@
     const before = same ? other : null;
     view = next;
     end();
+    dinsight.put("compare-with", { value: "" });
     if (view.kind !== "ready" || view.display || view.playback || dinsight.kiosk.on()) return;
     const named = new URLSearchParams(window.location.search).get("compare");
     const target = parse(named) || before;

@@ -374,6 +374,9 @@
     tally = null;
     limit = null;
     senses += 1;
+    dinsight.offer("detect-sensitivity", [], "");
+    put("detect-sensitivity", { disabled: true });
+    put("detect-cost", { text: "" });
     mode = wanted();
     put(`detect-mode-${mode}`, { checked: true });
     if (view && mode !== MODES[0]) note();

@@ -54,11 +54,12 @@
   }
 
   function show({ about, href = "", choices }) {
-    const [link, what] = [el("export-link"), held("what")];
+    const link = el("export-link");
+    if (!link) return; // the page was left
     dinsight.put("export-about", { text: about });
     if (href) link.href = href;
     else link.removeAttribute("href");
-    if (choices) dinsight.offer("export-what", choices, what);
+    if (choices) dinsight.offer("export-what", choices, held("what"));
   }
 
   document.addEventListener("click", ({ target }) => {

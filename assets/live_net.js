@@ -1,14 +1,13 @@
 /* Failing calmly. Every callback goes out through `fetch`; one that fails comes back as an answer:
 
-   - a poll that fails arrives in its feed's Store as `{failed: status}`, on the one path that
-     every answer takes, so that the reducer alone decides what to show and when to try again;
+   - a poll that fails is answered with `{failed: status}`, on the one path that every answer
+     takes, so that the reducer alone decides what to show and when to try again;
    - anything else that fails says so in a sentence and changes nothing;
    - an ended sign-in leads to the sign-in page and back.
 
    `send` sends JSON as the user who is signed in. `ask` puts a question to a callback as Dash would,
-   and gives what it fills its Store with. What is asked again and again goes this way: through
-   Stores each answer is some thirty rounds through every component of the page, a hundred
-   milliseconds of it. */
+   and gives what it would fill a Store with: through Stores each answer is some thirty rounds
+   through every component of the page. */
 (function () {
   "use strict";
 

@@ -101,10 +101,11 @@
       return;
     }
     shown = answer;
+    dinsight.put("point-said", { text: answer.said });
     dinsight.put("point-top", { innerHTML: answer.top });
     dinsight.put("point-rest", { innerHTML: answer.rest });
     if (answer.found) {
-      window.dash_clientside.set_props("point-spectrum", { figure: answer.figure });
+      if (get("point")) window.dash_clientside.set_props("point-spectrum", { figure: answer.figure });
       tellTime(answer.created_at);
     }
     paint();

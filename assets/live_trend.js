@@ -186,7 +186,7 @@
     const selected = trend.selected && trend.selected.epoch === trend.epoch
       ? trend.selected.seq : null;
     const shown = items();
-    const { byTime } = choices;
+    const byTime = choices.axis === "time";
     const view = { items: shown, byTime, newest: trend.last, warning, hovered, selected, stands };
     frame = dinsight.trendPlot.draw(place.firstElementChild, view);
     const drawn = { frame, items: shown, epoch: trend.epoch };
@@ -323,8 +323,11 @@
 
   function renew() {
     for (const name of Object.keys(choices)) {
-      choices[name] = dinsight.shell.recall(KEY + name) || choices[name];
-      dinsight.put(`trend-${name}`, { value: choices[name] });
+      const select = document.getElementById(`trend-${name}`);
+      const kept = dinsight.shell.recall(KEY + name);
+      if (!select) continue;
+      if ([...select.options].some(({ value }) => value === kept)) choices[name] = kept;
+      select.value = choices[name];
     }
   }
 

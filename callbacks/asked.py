@@ -1,4 +1,4 @@
-"""What a page asks again and again: a question's answer, without a Store of Dash's between.
+"""What a page's script asks itself: a question's answer, without a Store of Dash's between.
 
 `dinsight.ask(question, answer, value)` of `assets/live_net.js` sends what Dash would send had a
 Store of the id `question` changed, and takes what Dash would have filled the Store `answer` with.

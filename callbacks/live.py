@@ -1,7 +1,7 @@
 """The live path: what is new on a stream, its density, and acting on it.
 
 The page asks one question at a time (`ASK`) and draws each answer (`FEED`) before it asks again;
-`assets/live.js` asks and draws, itself: those two are no components of the page.
+`assets/live.js` asks and draws, itself: neither is a component of the page.
 """
 
 from __future__ import annotations

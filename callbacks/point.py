@@ -55,12 +55,13 @@ def told(services: Services, who: Identity, ask: PointAsk) -> Json:
     except DinsightError as error:
         if isinstance(error, BaselineNotFound):
             deny(services, who, ask)
-        return {**head, "found": False, "top": point.refused(error.message), "rest": ""}
+        said = {"said": error.message, "top": point.refused(error.message), "rest": ""}
+        return {**head, "found": False, **said}
     figure = figures_point.spectrum(
         found["spectrum"], found["bands"], theme_name=ask.theme, touch=ask.touch
     )
-    shown = {"top": point.top(found), "rest": point.rest(found), "figure": figure}
-    return {**head, **shown, **places(found)}
+    shown = {"said": found["sentence"], "top": point.top(found), "rest": point.rest(found)}
+    return {**head, **shown, "figure": figure, **places(found)}
 
 
 def explain(services: Services, who: Identity, ask: PointAsk) -> Json:

@@ -20,6 +20,7 @@ class Ids(enum.StrEnum):
     PANEL = "point"
     TITLE = "point-title"
     WAIT = "point-wait"
+    SAID = "point-said"
     BODY = "point-body"
     TOP = "point-top"
     TIME = "point-time"
@@ -54,6 +55,7 @@ def section() -> html.Details:
                 className="point-buttons",
             ),
             html.P(id=Ids.WAIT, className="point-wait", role="status"),
+            html.P(id=Ids.SAID, className="sr-only", role="status"),
             html.Div(
                 [
                     html.Div(id=Ids.TOP),
@@ -90,7 +92,7 @@ def top(found: dict[str, Any]) -> str:
     ]
     return markup(
         [
-            html.P(found["sentence"], className="point-sentence", role="status"),
+            html.P(found["sentence"], className="point-sentence"),
             html.Dl([_fact(name, value) for name, value in facts]),
         ]
     )
@@ -110,7 +112,7 @@ def rest(found: dict[str, Any]) -> str:
 
 def refused(sentence: str) -> str:
     """Why there is nothing to tell, as HTML."""
-    return markup([html.P(sentence, className="point-sentence", role="status")])
+    return markup([html.P(sentence, className="point-sentence")])
 
 
 def _proposal(found: dict[str, Any]) -> html.Details:

@@ -1,10 +1,11 @@
-"""The parts of a page that no callback names, as HTML that the browser keeps.
+"""Components as HTML that the browser keeps: parts of a page, and what scripts put into it.
 
 Every component of a page takes part in every round of Dash's callbacks, whether a callback names
 it or not, and opening a page is some hundred rounds. An element of the browser's takes no part.
 So a component of HTML below which no callback reads or writes is sent with its inside as text
-(React's `dangerouslySetInnerHTML`, which Dash's components of HTML hand on). Every word in that
-text is escaped here, so it is as safe as what React would have made.
+(React's `dangerouslySetInnerHTML`, which Dash's components of HTML hand on): `fold`. So are the
+dialogs of every page, and the answers that scripts ask for: `markup`. Every word in that text is
+escaped here, so it is as safe as what React would have made.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -248,10 +248,10 @@ class StreamUnderTest:
     def __init__(self, services: Services, who: Identity, baseline_id: int) -> None:
         self._services, self._who, self.baseline_id = services, who, baseline_id
 
-    def send(self, rows: Any) -> dict[str, Any]:
-        """Rows, or how many healthy ones."""
+    def send(self, rows: Any, metadata: Sequence[str] | None = None) -> dict[str, Any]:
+        """Rows, or how many healthy ones; `metadata` is a note for each."""
         values = healthy(rows) if isinstance(rows, int) else rows
-        incoming = Incoming(csv(values), "batch.csv")
+        incoming = Incoming(csv(values, metadata=metadata), "batch.csv")
         return self._do(
             ingest, incoming, limits=self._services.limits, now=self._services.now(), named=False
         )

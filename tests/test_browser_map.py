@@ -185,6 +185,26 @@ def test_following_pans_calmly_and_a_zoom_by_hand_ends_it(
     assert ranges(page)[0] == [-9, -8]
 
 
+def test_what_is_said_of_a_point_is_kept_also_where_it_is_not_known(
+    page: Page, stream: StreamUnderTest
+) -> None:
+    stream.send(3, metadata=["first shift"] * 3)
+    page.go(page.path)
+    page.wait_points(3)
+    page.wait(page.element("live-columns-field").is_displayed, "the names")
+    assert page.js("return dinsight.live.said()") == ["note"]  # nobody has chosen yet
+    page.go(f"{page.path}&columns=%5B%22load%22%5D")
+    page.wait_points(3)
+    page.wait(page.element("live-columns-field").is_displayed, "the names")
+    box = page.driver.find_element("css selector", "#live-columns input")
+    assert not box.is_selected()
+    box.click()
+    page.wait(lambda: page.js("return dinsight.live.said()") == ["load", "note"], "both")
+    assert "note" in page.path and "load" in page.path
+    box.click()
+    page.wait(lambda: page.js("return dinsight.live.said()") == ["load"], "the other to stay")
+
+
 def test_colours_survive_new_points_and_a_reload_through_the_address(
     page: Page, stream: StreamUnderTest
 ) -> None:

@@ -12,6 +12,9 @@ from tests.factories import failing, healthy
 
 pytest_plugins = ["tests.browser_fixtures"]
 
+AXES = """
+document.addEventListener("dinsight:trend", ({detail}) => { window.axis = detail.frame?.last; });
+"""
 BLIND = """
 const ask = HTMLCanvasElement.prototype.getContext;
 HTMLCanvasElement.prototype.getContext = function (kind, ...more) {
@@ -135,6 +138,12 @@ def test_trend_of_a_long_run_is_drawn_in_buckets_that_live_points_extend(
     page.element("trend-plot").send_keys(Keys.END)
     value = page.element("trend-plot").get_attribute("aria-valuetext")
     assert value.startswith("point 2,508 · score 0.")
+
+    with page.script(AXES):
+        page.choose("trend-axis", "time")
+        page.go(page.path)  # kept on this device
+        page.wait(lambda: (page.js("return window.axis") or 0) > 1e12, "moments for points")
+        assert page.element("trend-axis").get_attribute("value") == "time"
 
 
 def test_a_click_on_the_map_says_why_and_every_way_back(

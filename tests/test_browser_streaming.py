@@ -13,6 +13,7 @@ import requests
 
 from dinsight import accounts, feed, fitting, maps, refitting, report_card
 from dinsight.accounts import Identity
+from dinsight.ingest import Incoming, ingest
 from dinsight.models import Baseline
 from dinsight.services import Services
 from tests.browser import Page, StreamUnderTest
@@ -292,6 +293,35 @@ def test_rings_follow_what_the_sender_declares(page: Page, stream: StreamUnderTe
     page.wait(lambda: page.map().get("latest") == page.map()["monitor"][-3:], "three rings")
     glow = page.element("live-glow")
     page.wait(lambda: glow.get_attribute("value") == "3", "the control to say three")
+
+
+LEAVING = """
+const [stream, done] = arguments;
+const select = document.getElementById("live-stream");
+select.value = stream;
+select.dispatchEvent(new Event("change", {bubbles: true}));
+(function look() {
+  if (dinsight.live.state().view) return window.requestAnimationFrame(look);
+  const words = (id) => document.getElementById(id).textContent;
+  done([words("live-badge"), words("live-state"), document.getElementById("live-stop").disabled]);
+})();
+"""
+
+
+def test_what_was_shown_before_is_not_said_of_another_stream(
+    page: Page, services: Services, user: Identity, stream: StreamUnderTest
+) -> None:
+    stream.send(3)
+    with services.sessions.begin() as session:
+        incoming, now = Incoming(csv(healthy(2)), "batch.csv", "night"), services.now()
+        ingest(session, user, stream.baseline_id, incoming, limits=services.limits, now=now)
+    page.go(page.path)
+    page.wait_points(3)
+    page.wait(lambda: page.element("live-stop").is_enabled(), "the stream's buttons")
+    page.driver.set_script_timeout(30)
+    shown = page.driver.execute_async_script(LEAVING, "night")
+    assert shown == ["Connecting", "Unknown", True]
+    page.wait_points(2)
 
 
 def test_view_that_does_not_refresh_says_so(page: Page, stream: StreamUnderTest) -> None:

@@ -16,7 +16,7 @@ from dinsight import fitting, maps, mapstore, refitting, report_card
 from dinsight.accounts import Identity
 from dinsight.errors import InvalidRequest
 from dinsight.ingest import Incoming, ingest
-from dinsight.models import Audit, Baseline, FittedMap, Point
+from dinsight.models import Audit, Baseline, FittedMap, Json, Point
 from dinsight.services import Services
 from tests.factories import BASELINE, FEATURES, csv, failing, healthy
 
@@ -42,7 +42,7 @@ def looked(services: Services, who: Identity, baseline_id: int) -> dict[str, Any
     return trend.looked(services, who, Ask.parse(question(baseline_id)))
 
 
-def told(services: Services, who: Identity, baseline_id: int, **more: Any) -> list[Any]:
+def told(services: Services, who: Identity, baseline_id: int, **more: Any) -> Json:
     asked = question(baseline_id, **{"epoch": 1, "seq": 1, "theme": "dark", **more})
     return point.told(services, who, PointAsk.parse(asked))
 
@@ -76,10 +76,12 @@ def test_point_is_explained_with_its_spectrum_and_its_places(
     row = BASELINE[29].copy()
     row[7] += 6
     send(row[None])
-    top, figure, rest, answer = told(services, user, baseline_id)
-    assert "associated with f_7 (higher than usual)" in str(top)
-    assert "f_7" in str(rest)
-    assert "night" in str(rest)
+    answer = told(services, user, baseline_id)
+    figure = answer["figure"]
+    assert "associated with f_7 (higher than usual)" in answer["said"]
+    assert answer["said"] in answer["top"]
+    assert "f_7" in answer["rest"]
+    assert "night" in answer["rest"]
     (drawn,) = [each for each in figure["data"] if each["name"] == "This point"]
     assert np.array_equal(np.float32(drawn["y"]), row)
     assert figure["layout"]["shapes"][0]["x0"] == 6.5
@@ -96,8 +98,8 @@ def test_anothers_point_is_as_one_that_is_not_there(
 ) -> None:
     send(failing(1))
     theirs, nobodys = (told(services, other, number) for number in (baseline_id, 99_999))
-    assert str(theirs) == str(nobodys)
-    assert "There is no such baseline." in str(theirs[0])
+    assert theirs == nobodys
+    assert "There is no such baseline." in theirs["top"]
     with services.sessions() as session:
         noted = session.scalars(select(Audit.subject).where(Audit.user_id == other.id)).all()
     assert f"point of {baseline_id}/default" in noted
@@ -107,9 +109,9 @@ def test_point_that_is_not_there_is_said_in_a_sentence(
     services: Services, user: Identity, baseline_id: int, send: Send
 ) -> None:
     send(healthy(2))
-    top, figure, rest, answer = told(services, user, baseline_id, seq=7)
-    assert "has no point 7 in epoch 1" in str(top)
-    assert (figure["data"], rest, answer["found"]) == ([], [], False)
+    answer = told(services, user, baseline_id, seq=7)
+    assert "has no point 7 in epoch 1" in answer["top"]
+    assert (answer["rest"], answer["found"], "figure" in answer) == ("", False, False)
 
 
 def test_removed_readings_are_said_in_a_sentence(
@@ -118,8 +120,8 @@ def test_removed_readings_are_said_in_a_sentence(
     send(healthy(1))
     with services.sessions.begin() as session:
         session.execute(update(Point).values(features=None))
-    top, *_, answer = told(services, user, baseline_id)
-    assert "its place, score and level remain" in str(top)
+    answer = told(services, user, baseline_id)
+    assert "its place, score and level remain" in answer["top"]
     assert not answer["found"]
 
 
@@ -138,7 +140,7 @@ def test_map_that_cannot_be_read_is_said_in_a_sentence(
         refitting.adopt(session, baseline_id, made, services.now())
         session.execute(update(FittedMap).where(FittedMap.id == old).values(format=1))
     monkeypatch.setattr(mapstore, "_cache", mapstore.MapCache())
-    assert "earlier version of D'insight" in str(told(services, user, baseline_id)[0])
+    assert "earlier version of D'insight" in told(services, user, baseline_id)["said"]
 
 
 @pytest.mark.parametrize("more", [{"seq": 0}, {"seq": "1"}, {"epoch": None}, {"seq": True}])

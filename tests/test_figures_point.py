@@ -1,4 +1,4 @@
-"""The spectrum of a point, the panel's words: data in, figure and components out."""
+"""The spectrum of a point, the panel's words: data in, figure and HTML out."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from layouts import figures_point, point
 from layouts.figures_point import COLUMNS, axis_of, extremes
+from tests.test_static_markup import Words
 
 WIDE = 16_377
 
@@ -122,13 +123,9 @@ def explanation(**more: Any) -> dict[str, Any]:
     return found | more
 
 
-def words(components: list[Any]) -> str:
-    """All text of some components."""
-    if isinstance(components, list):
-        return " ".join(words(each) for each in components)
-    if components is None or isinstance(components, str | int | float):
-        return "" if components is None else str(components)
-    return words(getattr(components, "children", None))
+def words(told: str) -> str:
+    """All text of some HTML."""
+    return " ".join(Words(told).words)
 
 
 def test_the_sentence_comes_first_and_the_facts_follow() -> None:
@@ -144,21 +141,21 @@ def test_bands_neighbour_and_metadata_are_listed() -> None:
     assert "f_9 ▼ lower, 20%" in told
     assert "Nearest baseline row: 17" in told
     assert "shift day" in told
-    assert "note <b>loud</b>" in told
+    assert "note <b>loud</b>" in told  # as text
 
 
 def test_what_there_is_not_has_no_heading() -> None:
     told = point.rest(explanation(bands=[], nearest=None, metadata={}))
-    assert [each.className for each in told] == ["point-proposal"]
+    assert told.startswith('<details class="point-proposal">')
+    assert told.endswith("</details>")
 
 
 def test_the_rows_of_the_episode_are_offered_as_new_normal() -> None:
-    offered = point.rest(explanation())[-1]
-    said = str(offered)
-    assert "Propose as new normal" in words(offered.children[0])
-    for value in ("data-baseline='3'", "data-stream='default'", "data-epoch='2'"):
+    said = point.rest(explanation())
+    assert "Propose as new normal" in said
+    for value in ('data-baseline="3"', 'data-stream="default"', 'data-epoch="2"'):
         assert value in said
-    assert "value=41" in said and "value=57" in said
+    assert 'value="41"' in said and 'value="57"' in said
 
 
 def test_much_metadata_is_cut_and_counted() -> None:
