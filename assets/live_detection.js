@@ -35,6 +35,7 @@
   let askedAt = -Infinity; // for the areas
   let limit = null; // the alarm limit that the sensitivity was last told for
   let senses = 0;
+  let sensed = ""; // the choice that holds
   let pending = null; // the id of the area that the dialog asks about
   let folded = false;
 
@@ -373,7 +374,7 @@
     askedAt = -Infinity;
     tally = null;
     limit = null;
-    senses += 1;
+    senses += 1; // an answer that is under way is of another stream
     dinsight.offer("detect-sensitivity", [], "");
     put("detect-sensitivity", { disabled: true });
     put("detect-cost", { text: "" });
@@ -422,8 +423,13 @@
     if (!view) return;
     const turn = ++senses;
     const told = await dinsight.ask("detect-sense", "detect-sensed", question({ chosen }));
-    if (!told || turn !== senses || !view || told.key !== view.key) return;
+    if (turn !== senses) return;
+    if (!told) {
+      put("detect-sensitivity", { value: sensed }); // nothing was changed
+      return;
+    }
     const { options, value, text } = told;
+    sensed = value;
     dinsight.offer("detect-sensitivity", options, value);
     put("detect-sensitivity", { disabled: !options.length });
     put("detect-cost", { text });

@@ -117,3 +117,25 @@ def test_a_rectangle_is_drawn_kept_through_ticks_saved_and_deleted(
     page.wait(lambda: page.js(SHAPES) == [], "no area")
     page.wait_text("detect-about", "No normal area on this map yet")
     assert set(page.js(MARKS)["symbols"]) == {"circle"}
+
+
+def test_a_sensitivity_that_could_not_be_set_is_not_shown(
+    page: Page, stream: StreamUnderTest
+) -> None:
+    page.ignored = ("ERR_BLOCKED_BY_CLIENT", "ERR_CONNECTION_REFUSED")
+    stream.send(3)
+    page.wait_points(3)
+    select = page.element("detect-sensitivity")
+    page.wait(select.is_enabled, "the choices")
+    before = select.get_attribute("value")
+    offered = "return [...arguments[0].options].find((o) => !o.disabled && !o.selected).value"
+    other = page.js(offered, select)
+    page.driver.execute_cdp_cmd("Network.enable", {})
+    page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*_dash-update-component*"]})
+    page.choose("detect-sensitivity", other)
+    page.wait_text("toast", "nothing was changed")
+    assert select.get_attribute("value") == before
+    page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+    page.choose("detect-sensitivity", other)
+    page.wait_text("detect-cost", "times the calibrated limit")
+    assert select.get_attribute("value") == other
