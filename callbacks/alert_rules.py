@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from api.security import page_user
 from callbacks import asked
-from callbacks.channels import deny
+from callbacks.denials import deny
 from dinsight import baselines
 from dinsight.accounts import Identity
 from dinsight.alerts import rules, sentences
@@ -50,7 +50,7 @@ def sentence(form: Any) -> Json:
     except InvalidRequest as error:
         return {"sentence": error.message, "ok": False}
     return {
-        "sentence": f"{sentences.rule(checked)} {sentences.ending(checked)}".strip(),
+        "sentence": sentences.whole(checked),
         "ok": True,
     }
 

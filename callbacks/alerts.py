@@ -15,7 +15,7 @@ from flask import Response, request
 
 from api.context import services as services_of
 from api.security import page_user
-from callbacks.channels import deny
+from callbacks.denials import deny
 from dinsight import baselines
 from dinsight.accounts import Identity
 from dinsight.alerts import listing, rules

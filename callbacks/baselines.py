@@ -14,10 +14,10 @@ from dash import ClientsideFunction, Dash, Input, Output, State, ctx, no_update
 from sqlalchemy.orm import Session
 
 from api.security import page_user
+from callbacks.denials import deny
 from callbacks.live import MOST_ID
 from callbacks.streaming import wanted
 from dinsight import (
-    audit_log,
     baselines,
     candidates,
     overview,
@@ -152,7 +152,7 @@ def acted(services: Services, who: Identity, data: Any) -> list[Any]:
                 refitting.ask(session, who, wish.baseline_id, wish.layout)
                 sentence = f"{name} is being refitted as {map_word(wish.layout)}."
     except BaselineNotFound as error:
-        _deny(services, who, f"{wish.action} {wish.baseline_id}", wish.baseline_id)
+        deny(services, who, f"{wish.action} {wish.baseline_id}", wish.baseline_id)
         return [error.message, no_update]
     except DinsightError as error:
         return [error.message, no_update]
@@ -181,7 +181,7 @@ def asked(services: Services, who: Identity, data: Any) -> list[Any]:
         with services.sessions() as session:
             row = _row(overview.of(session, who, wish.baseline_id), who)
     except BaselineNotFound as error:
-        _deny(services, who, f"ask {wish.action} {wish.baseline_id}", wish.baseline_id)
+        deny(services, who, f"ask {wish.action} {wish.baseline_id}", wish.baseline_id)
         return layout.refused(error.message)
     except DinsightError as error:
         return layout.refused(error.message)
@@ -200,7 +200,7 @@ def shown(services: Services, who: Identity, search: str) -> Any:
             return card_layout.panel(report_card.read(session, who, baseline_id))
     except BaselineNotFound as error:
         if baseline_id is not None:
-            _deny(services, who, f"report {baseline_id}", baseline_id)
+            deny(services, who, f"report {baseline_id}", baseline_id)
         return card_layout.absent(name, error.message)
     except DinsightError as error:
         return card_layout.absent(name, error.message)
@@ -271,8 +271,3 @@ def _refit(state: Json | None) -> Refit | None:
         version=state.get("version"),
         kept=state.get("kept"),
     )
-
-
-def _deny(services: Services, who: Identity, subject: str, baseline_id: int) -> None:
-    with services.sessions.begin() as session:
-        audit_log.deny(session, who, subject, baseline_id, services.now())

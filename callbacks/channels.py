@@ -9,7 +9,8 @@ from dash import ALL, Dash, Input, Output, State, ctx, no_update
 from sqlalchemy.orm import Session
 
 from api.security import page_user
-from dinsight import audit_log, baselines
+from callbacks.denials import deny
+from dinsight import baselines
 from dinsight.accounts import Identity
 from dinsight.errors import BaselineNotFound, ChannelNotFound, DinsightError, InvalidRequest
 from dinsight.notices import channels
@@ -121,12 +122,6 @@ def _do(services: Services, session: Session, who: Identity, action: str, number
         channels.delete(session, who, number)
         return "The channel is deleted."
     raise InvalidRequest("There is no such button.")
-
-
-def deny(services: Services, who: Identity, subject: str) -> None:
-    """Note that somebody asked for what is not theirs, as the API does."""
-    with services.sessions.begin() as session:
-        audit_log.deny(session, who, subject, None, services.now())
 
 
 def whole(value: Any) -> int:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from api import display_door
 from api.security import page_user
 from callbacks import asked
-from callbacks.channels import deny
+from callbacks.denials import deny
 from dinsight.accounts import Identity
 from dinsight.alerts import acting, listing
 from dinsight.errors import AlertNotFound, DinsightError, InvalidRequest

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 
 from api.security import page_user
 from callbacks import asked
+from callbacks.denials import deny
 from callbacks.live import MOST_ID, Ask
-from dinsight import areas, audit_log, feed, packing, sensitivity, streams, tally
+from dinsight import areas, feed, packing, sensitivity, streams, tally
 from dinsight.accounts import Identity
 from dinsight.errors import BaselineNotFound, DinsightError, InvalidRequest
 from dinsight.feed import Cursor
@@ -86,7 +87,7 @@ def done(services: Services, who: Identity, ask: Ask, wish: dict[str, Any]) -> d
         with services.sessions.begin() as session:
             sentence = _do(services, session, who, ask, wish)
     except BaselineNotFound as error:
-        _deny(services, who, f"areas {ask.baseline_id}", ask.baseline_id)
+        deny(services, who, f"areas {ask.baseline_id}", ask.baseline_id)
         return {"key": ask.key, "done": False, "sentence": error.message}
     except DinsightError as error:
         return {"key": ask.key, "done": False, "sentence": error.message}
@@ -124,7 +125,7 @@ def sensed(services: Services, who: Identity, ask: Ask, chosen: Any) -> dict[str
                 wish = wanted(chosen)
                 streams.configure(session, who, ask.baseline_id, ask.stream, wish)
     except BaselineNotFound as error:
-        _deny(services, who, f"sensitivity {ask.baseline_id}", ask.baseline_id)
+        deny(services, who, f"sensitivity {ask.baseline_id}", ask.baseline_id)
         return {**nothing, "text": error.message}
     except DinsightError as error:
         sentence = error.message
@@ -174,8 +175,3 @@ def wanted(chosen: Any) -> dict[str, Any]:
         return {"false_alarms_per_day": float(chosen)}
     except (TypeError, ValueError) as error:
         raise InvalidRequest("Choose how many false alarms a day to accept.") from error
-
-
-def _deny(services: Services, who: Identity, subject: str, baseline_id: int | None) -> None:
-    with services.sessions.begin() as session:
-        audit_log.deny(session, who, subject, baseline_id, services.now())

@@ -17,9 +17,10 @@ from api.displays import link
 from api.limits import limits
 from api.security import page_user
 from callbacks import asked
+from callbacks.denials import deny
 from callbacks.live import MOST_ID, Ask
 from callbacks.signin import refused, sentence_for, signed_in
-from dinsight import audit_log, displays
+from dinsight import displays
 from dinsight.accounts import Identity, Sight
 from dinsight.displays import ALL_STREAMS
 from dinsight.errors import BaselineNotFound, DinsightError, InvalidRequest
@@ -86,9 +87,7 @@ def acted(services: Services, who: Identity, deed: Any) -> Json:
                 for each in known
             ]
     except BaselineNotFound as error:
-        with services.sessions.begin() as session:
-            subject = f"screens of {ask.baseline_id}"
-            audit_log.deny(session, who, subject, ask.baseline_id, services.now())
+        deny(services, who, f"screens of {ask.baseline_id}", ask.baseline_id)
         return {"sentence": error.message, "ok": False}
     except DinsightError as error:
         return {"sentence": error.message, "ok": False}

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from api import display_door
 from api.security import page_user
 from callbacks import asked
+from callbacks.denials import deny
 from dinsight import (
-    audit_log,
     baselines,
     contours,
     feed,
@@ -236,9 +236,7 @@ def acted(services: Services, who: Identity, ask: Ask, action: str) -> dict[str,
                 streams.control(session, who, ask.baseline_id, ask.stream, action)
                 sentence = SENTENCES[action]
     except BaselineNotFound as error:
-        with services.sessions.begin() as session:
-            subject = f"{action} {ask.baseline_id}/{ask.stream}"
-            audit_log.deny(session, who, subject, ask.baseline_id, services.now())
+        deny(services, who, f"{action} {ask.baseline_id}/{ask.stream}", ask.baseline_id)
         return {"sentence": error.message}
     except DinsightError as error:
         return {"sentence": error.message}

@@ -10,8 +10,9 @@ from dash import Dash
 
 from api.security import page_user
 from callbacks import asked
+from callbacks.denials import deny
 from callbacks.live import Ask
-from dinsight import audit_log, candidates, diagnosis
+from dinsight import candidates, diagnosis
 from dinsight.accounts import Identity
 from dinsight.errors import BaselineNotFound, DinsightError, InvalidRequest
 from dinsight.models import Json
@@ -54,7 +55,8 @@ def told(services: Services, who: Identity, ask: PointAsk) -> Json:
         found = explain(services, who, ask)
     except DinsightError as error:
         if isinstance(error, BaselineNotFound):
-            deny(services, who, ask)
+            subject = f"point of {ask.stream.baseline_id}/{ask.stream.stream}"
+            deny(services, who, subject, ask.stream.baseline_id)
         said = {"said": error.message, "top": point.refused(error.message), "rest": ""}
         return {**head, "found": False, **said}
     figure = figures_point.spectrum(
@@ -83,9 +85,3 @@ def places(found: Json) -> Json:
         "created_at": found["created_at"].astimezone(dt.UTC).isoformat(),
         "nearest": near and {"x": near["dinsight_x"], "y": near["dinsight_y"], "row": near["row"]},
     }
-
-
-def deny(services: Services, who: Identity, ask: PointAsk) -> None:
-    with services.sessions.begin() as session:
-        subject = f"point of {ask.stream.baseline_id}/{ask.stream.stream}"
-        audit_log.deny(session, who, subject, ask.stream.baseline_id, services.now())

@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 from api.context import services as services_of
 from api.errors import status_of
 from api.security import page_user
+from callbacks.denials import deny
 from callbacks.streaming import wanted
-from dinsight import audit_log, report
+from dinsight import report
 from dinsight.accounts import Identity
 from dinsight.errors import AlertNotFound, BaselineNotFound, DinsightError, EpochNotFound
 from dinsight.report import Report
@@ -37,9 +38,7 @@ def show() -> Response:
             return _page(layout.page(found, who.full_name or who.email, services.now()))
     except DinsightError as error:
         if isinstance(error, BaselineNotFound | AlertNotFound):
-            with services.sessions.begin() as session:
-                subject = f"report {request.args.get('baseline_id', '')}"[:200]
-                audit_log.deny(session, who, subject, None, services.now())
+            deny(services, who, f"report {request.args.get('baseline_id', '')}"[:200])
         return _page(layout.problem(error.message), status_of(type(error)))
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from api.security import page_user
 from callbacks import asked
-from callbacks.channels import deny
+from callbacks.denials import deny
 from callbacks.detection import Stands
 from dinsight import back_testing, history, playback, trend
 from dinsight.accounts import Identity
@@ -98,7 +98,7 @@ def opened(services: Services, who: Identity, ask: Ask) -> Json:
         with services.sessions() as session:
             known = history.recorded(session, who, ask.baseline_id, limit=RUNS)
             rule = back_testing.checked(_rule(session, who, ask))
-            told: Json = {"turn": ask.turn, "about": layout.about(ask.what, _words(rule))}
+            told: Json = {"turn": ask.turn, "about": layout.about(ask.what, sentences.whole(rule))}
             if not known:
                 return {**told, "empty": layout.EMPTY}
             told["runs"], told["run"] = layout.runs(known, (ask.stream, ask.epoch or 0))
@@ -121,10 +121,6 @@ def _rule(session: Session, who: Identity, ask: Ask) -> Json:
     known = rules.list_all(session, who, ask.baseline_id)
     watching = (rule for rule in known if rule["kind"] == LEVEL and rule["enabled"])
     return next(watching, {**ALARM, "name": "Alarms"})
-
-
-def _words(rule: Json) -> str:
-    return f"{sentences.rule(rule)} {sentences.ending(rule)}".strip()
 
 
 def acted(services: Services, who: Identity, ask: Ask) -> Json | None:

@@ -8,8 +8,9 @@ from typing import Any
 from dash import ClientsideFunction, Dash, Input, Output, State, no_update
 
 from api.security import page_user
+from callbacks.denials import deny
 from callbacks.streaming import wanted
-from dinsight import audit_log, candidates, overview, version_compare, versions
+from dinsight import candidates, overview, version_compare, versions
 from dinsight.accounts import Identity
 from dinsight.errors import BaselineNotFound, DinsightError, InvalidRequest
 from dinsight.services import Services
@@ -97,7 +98,7 @@ def looked(services: Services, who: Identity, search: str, ask: Any, seen: Any) 
                 figure = _queued(placed, screen)
     except BaselineNotFound as error:
         if baseline_id is not None:
-            _deny(services, who, f"versions {baseline_id}", baseline_id)
+            deny(services, who, f"versions {baseline_id}", baseline_id)
         return _absent(error.message)
     except DinsightError as error:
         return _absent(error.message)
@@ -133,7 +134,7 @@ def compared(
                 session, who, baseline_id, (int(a), int(b)), now=services.now()
             )
     except BaselineNotFound:
-        _deny(services, who, f"versions {baseline_id}", baseline_id)
+        deny(services, who, f"versions {baseline_id}", baseline_id)
         return empty
     except InvalidRequest:
         return empty
@@ -172,8 +173,3 @@ def _absent(sentence: str) -> list[Any]:
 def _signature(shown: Any) -> str:
     """Tells whether what is shown is another; a redraw takes the focus and closes what is open."""
     return hashlib.sha256(repr(shown).encode()).hexdigest()
-
-
-def _deny(services: Services, who: Identity, subject: str, baseline_id: int) -> None:
-    with services.sessions.begin() as session:
-        audit_log.deny(session, who, subject, baseline_id, services.now())

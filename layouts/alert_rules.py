@@ -243,9 +243,7 @@ def _rule(rule: Json) -> html.Li:
                         ],
                         className="alert-top",
                     ),
-                    html.P(
-                        f"{sentences.rule(rule)} {sentences.ending(rule)}".strip(), className="hint"
-                    ),
+                    html.P(sentences.whole(rule), className="hint"),
                 ]
             ),
             html.Div(

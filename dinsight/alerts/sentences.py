@@ -41,6 +41,11 @@ def rule(told: Mapping[str, Any]) -> str:
     return f"Raised when {_rows(told)} {met}{_muted(told)}."
 
 
+def whole(told: Mapping[str, Any]) -> str:
+    """When this rule raises an alert, and when that is over."""
+    return f"{rule(told)} {ending(told)}".strip()
+
+
 def ending(told: Mapping[str, Any]) -> str:
     """When what such a rule about the machine has raised is over; empty for one about the data.
 
